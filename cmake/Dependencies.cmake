@@ -1,0 +1,27 @@
+# Outside libraries. tools/install_deps lists the packages that bring them.
+find_package(Protobuf REQUIRED)  # first: the onnx targets refer to protobuf::libprotobuf
+find_package(ONNX REQUIRED)      # the targets bring ONNX_ML=1 and ONNX_NAMESPACE=onnx
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(fmt REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+
+# assay_find_optional(<setting> <package> <out>): <out> says whether what <setting> (ON, OFF, AUTO)
+# governs is to be built. ON makes the package required.
+macro(assay_find_optional setting package out)
+  if(${setting} STREQUAL "AUTO")
+    find_package(${package} QUIET)
+    set(${out} ${${package}_FOUND})
+    if(NOT ${out})
+      message(STATUS "${package} not found: what ${setting} governs is not built")
+    endif()
+  elseif(${setting})
+    find_package(${package} REQUIRED)
+    set(${out} TRUE)
+  else()
+    set(${out} FALSE)
+  endif()
+endmacro()

@@ -1,0 +1,65 @@
+// The executor: runs a graph in one scalar domain. Float (the tensors' own types), double (the reference that
+// judges rounding) or the field (the ground on which the oracle proves equivalence).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "interp/infer.h"
+
+namespace assay {
+
+struct ExecOptions {
+  Store store = Store::kNative;     // kNative, kDouble or kField (the caller binds a FieldContext to the thread)
+  Limits limits;
+  // Called after each node with its outputs, which it may replace (same type and shape); for localization,
+  // perturbation and coverage.
+  std::function<void(const Node&, std::vector<Tensor>&)> after_node;
+  // Values for initializers and node outputs that replace the computed ones, already in `store`.
+  const std::map<std::string, Tensor>* overrides = nullptr;
+  // Keep every value and return it in Execution::values.
+  bool keep_all = false;
+  // Asked before each node; true stops the run with Code::kInterrupted.
+  std::function<bool()> cancelled;
+};
+
+struct Execution {
+  std::vector<Tensor> outputs;             // in the order of graph.outputs
+  std::map<std::string, Tensor> values;    // with keep_all: every value of the top-level graph
+};
+
+// A graph made ready to run: sorted, rows found. Immutable; may be run by several threads at once.
+class Program {
+ public:
+  static Result<Program> Compile(const Model& model);
+  // `inputs` in the order of graph.RequiredInputs(), with their declared element types. Floating-point inputs
+  // may come natively or already in options.store. Symbols in declared shapes bind to the extents given.
+  Result<Execution> Run(const std::vector<Tensor>& inputs, const ExecOptions& options = {}) const;
+  const Model& model() const { return model_; }
+
+ private:
+  struct Step {
+    NodePtr node;
+    const OpSpec* spec;
+    std::vector<int> inputs, outputs;   // slots; -1: absent
+  };
+  Model model_;
+  std::vector<Step> steps_;
+  std::vector<int> input_slots_, output_slots_, initializer_slots_, last_use_;
+  std::vector<std::string> slot_names_;
+};
+
+// Compile and run once.
+Result<Execution> Run(const Model& model, const std::vector<Tensor>& inputs, const ExecOptions& options = {});
+
+// Evaluates one node on given inputs (null: absent); rule first, then kernel.
+Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
+                                     Store store, const Limits& limits, int opset);
+
+// Random inputs for a model: floats normal around 0, integers small and non-negative (they are often indices),
+// bools fair coins. Symbols and unknown extents bind to `symbol_extent`. The same seed gives the same inputs.
+Result<std::vector<Tensor>> RandomInputs(const Model& model, uint64_t seed, int64_t symbol_extent = 2);
+
+}  // namespace assay

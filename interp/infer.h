@@ -1,0 +1,40 @@
+// Type and shape inference, and validation, by the rows' rules.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "interp/limits.h"
+#include "interp/op_spec.h"
+
+namespace assay {
+
+// "Conv 'conv_3'": how errors name a node.
+std::string NodeLabel(const Node& node);
+
+// Checks one node against its row (arity, attribute names and types, element types), runs the rule and returns
+// what is known of the outputs. `inputs[i]` null: absent. `values[i]` null: value not known.
+// `overlay`: unknown integer attributes, for the solver; with it or with unknown extents `*maybe` tells that
+// some requirement is not decided.
+Result<std::vector<TypeInfo>> InferNode(const OpSpec& spec, const Node& node,
+                                        const std::vector<const TypeInfo*>& inputs,
+                                        const std::vector<const Tensor*>& values);
+
+// The row for a node of a model, or the error: unknown operator or domain is Unsupported.
+Result<const OpSpec*> RowFor(const Model& model, const Node& node);
+
+struct Inference {
+  std::map<std::string, TypeInfo> types;     // every value
+  std::map<std::string, Tensor> constants;   // values known without inputs: initializers, folded small integers
+};
+
+// Infers every value of a model. Extents that inputs leave open stay unknown. `bindings`: symbol -> extent.
+// Errors: Invalid with the node and the violated requirement, Unsupported for unknown operators.
+Result<Inference> Infer(const Model& model, const std::map<std::string, int64_t>& bindings = {},
+                        const Limits& limits = Limits{});
+
+// Whole-model check: names, topology, opsets, every node against its row, declared outputs against inferred.
+Status Validate(const Model& model, const Limits& limits = Limits{});
+
+}  // namespace assay

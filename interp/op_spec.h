@@ -1,0 +1,135 @@
+// OpSpec: everything assay knows about one operator at one version, as one row. The generator, the validator,
+// shape inference, the interpreter, the attribute faults, coverage and docs/operators.md all read this row.
+// Rows live in interp/ops/<family>.cc; each such file defines `std::vector<OpSpec> ops_<family>()`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "interp/choices.h"
+#include "interp/graph.h"
+#include "interp/rule.h"
+
+namespace assay {
+
+class KernelContext;  // interp/kernels.h
+
+enum class Arity : uint8_t { kSingle, kOptional, kVariadic };
+
+// A formal input or output. Formals with the same `type` name have the same element type.
+struct Formal {
+  std::string name;
+  std::string type;             // "T", "T1", or "" when fixed by `types` alone
+  DTypeSet types = 0;
+  Arity arity = Arity::kSingle;
+  bool homogeneous = true;      // kVariadic: all of one element type
+};
+
+// Where an attribute's values come from, for the generator, the validator and the attribute faults.
+struct AttrDomain {
+  int64_t lo = 0, hi = 0;                // integers (each element of a list)
+  std::vector<int64_t> ints;             // or: one of these
+  std::vector<double> floats;            // special floats; the first is the ONNX default
+  std::vector<std::string> strings;      // one of these
+  // Length of a list as a function of the rank r of input 0: a*r + b; -1 = free.
+  int len_rank = 0, len_const = -1;
+  bool solve = false;                    // unknown in the generator's solver (pads, strides, ...)
+};
+
+struct AttrSpec {
+  std::string name;
+  AttrType type = AttrType::kInt;
+  bool required = false;
+  std::optional<AttrValue> otherwise;    // the ONNX default
+  AttrDomain domain;
+};
+
+// Numeric class, for tolerances.
+enum class Accuracy : uint8_t { kExact, kRounding, kReduction };
+
+enum Trait : uint32_t {
+  kElementwise = 1 << 0,     // output i depends on input i alone (after broadcasting)
+  kBroadcasts = 1 << 1,      // numpy broadcasting between its inputs
+  kCommutative = 1 << 2,
+  kMovesData = 1 << 3,       // copies elements, computes none: runs on raw float16/bfloat16 too
+  kLayoutOnly = 1 << 4,      // Reshape, Transpose, Squeeze, ...
+  kDiscontinuous = 1 << 5,   // jumps: Cast to int, Floor, compare, ArgMax
+  kNondeterministic = 1 << 6,
+  kReadsShape = 1 << 7,      // output depends only on the input's shape (Shape, Size)
+  kNotGenerated = 1 << 8,    // the generator leaves it out (needs more than a row says)
+};
+
+// A node in the making. `draw` callbacks of rows get one with its data inputs' types chosen and may set
+// attributes and constant inputs (shape operands, indices, pads) so that the rule can hold.
+struct Draft {
+  const OpSpec* spec = nullptr;
+  int opset = 17;
+  std::vector<TypeInfo> inputs;              // types of the inputs; rank and dtype are known
+  std::vector<std::optional<Tensor>> constants;  // set: this input becomes an initializer of that value
+  std::vector<Attribute> attrs;
+  int outputs = 1;                           // how many outputs to ask for
+  int64_t max_elements = 1 << 16;            // keep the output below this
+
+  bool concrete(size_t i) const;             // extents of input i are all known
+  Shape shape(size_t i) const;               // of a concrete input
+  void Set(const std::string& attr, AttrValue v);
+  void SetConstant(size_t i, Tensor t);      // grows `inputs` and `constants`
+};
+// Returns false when the drafted inputs can't be served (the generator tries others).
+using DrawFn = bool (*)(Choices&, Draft&);
+using EvalFn = Status (*)(KernelContext&);
+
+struct OpSpec {
+  std::string name;
+  int since = 1;
+  std::string domain;
+  std::vector<Formal> inputs, outputs;
+  std::vector<AttrSpec> attrs;
+  RuleFn rule = nullptr;
+  EvalFn eval = nullptr;
+  DrawFn draw = nullptr;
+  uint32_t traits = 0;
+  Accuracy accuracy = Accuracy::kRounding;
+  // Domain of safe real values for input 0 (and the divisor etc.): the generator keeps values inside.
+  double safe_lo = -1e30, safe_hi = 1e30;
+  std::vector<std::string> examples;  // graphs in text form; run by the contract test
+
+  // Builder calls, chained in the row files.
+  OpSpec& In(std::string n, std::string type, DTypeSet types, Arity arity = Arity::kSingle, bool homogeneous = true);
+  OpSpec& Out(std::string n, std::string type, DTypeSet types, Arity arity = Arity::kSingle);
+  OpSpec& Attr(AttrSpec a);
+  OpSpec& Int(std::string n, int64_t otherwise, AttrDomain d = {});
+  OpSpec& Float(std::string n, float otherwise, AttrDomain d = {});
+  OpSpec& String(std::string n, std::string otherwise, AttrDomain d = {});
+  OpSpec& Ints(std::string n, AttrDomain d = {});                  // optional, no default
+  OpSpec& Rule(RuleFn f);
+  OpSpec& Eval(EvalFn f);
+  OpSpec& Draw(DrawFn f);
+  OpSpec& Traits(uint32_t t);
+  OpSpec& Class(Accuracy a);
+  OpSpec& Safe(double lo, double hi);
+  OpSpec& Example(std::string text);
+  // Another version of the same row: a copy with `since`; Types() then replaces the set of a type name.
+  OpSpec Since(int version) const;
+  OpSpec& Types(const std::string& type, DTypeSet types);
+
+  bool Has(uint32_t trait) const { return (traits & trait) != 0; }
+  const AttrSpec* FindAttr(const std::string& n) const;
+  int MinInputs() const;   // index of the last required input + 1
+  int MaxInputs() const;   // INT_MAX when variadic
+  int MinOutputs() const;
+  int MaxOutputs() const;
+  const Formal& InputAt(int i) const;   // variadic formals repeat
+  const Formal& OutputAt(int i) const;
+};
+
+OpSpec Op(std::string name, int since, std::string domain = "");
+
+// All rows of the table, ordered by (domain, name, since).
+const std::vector<OpSpec>& AllOps();
+// The row in force for an operator at an opset; nullptr when there is none.
+const OpSpec* FindOp(const std::string& domain, const std::string& name, int opset);
+// Is the operator known at any version?
+bool KnownOp(const std::string& domain, const std::string& name);
+
+}  // namespace assay

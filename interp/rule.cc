@@ -1,0 +1,178 @@
+#include "interp/rule.h"
+
+#include "interp/op_spec.h"
+
+namespace assay {
+
+TypeInfo TypeInfo::Of(const Tensor& t) { return Of(t.dtype(), t.shape()); }
+TypeInfo TypeInfo::Of(DType dtype, const Shape& shape) {
+  return {dtype, true, std::vector<Dim>(shape.begin(), shape.end())};
+}
+TypeInfo TypeInfo::Of(DType dtype, std::vector<Dim> dims) { return {dtype, true, std::move(dims)}; }
+bool TypeInfo::Static() const {
+  if (!ranked) return false;
+  for (const Dim& d : dims) {
+    if (!d.known()) return false;
+  }
+  return true;
+}
+Shape TypeInfo::StaticShape() const {
+  Shape s;
+  s.reserve(dims.size());
+  for (const Dim& d : dims) s.push_back(d.value());
+  return s;
+}
+std::string TypeInfo::ToString() const {
+  std::string s = DTypeName(dtype);
+  if (!ranked) return s + "[*]";
+  s += "[";
+  for (size_t i = 0; i < dims.size(); ++i) s += (i ? "," : "") + dims[i].ToString();
+  return s + "]";
+}
+
+RuleContext::RuleContext(const OpSpec& spec, const Node& node, std::vector<const TypeInfo*> inputs,
+                         std::vector<const Tensor*> values)
+    : spec_(spec), node_(node), inputs_(std::move(inputs)), values_(std::move(values)), result_(node.outputs.size()) {}
+
+Dim RuleContext::In(int i, int axis) const {
+  if (!Has(i) || axis < 0 || axis >= Rank(i)) return Dim::Undefined();
+  return inputs_[i]->dims[axis];
+}
+
+bool RuleContext::KnownInts(int i, std::vector<int64_t>* out) const {
+  const Tensor* v = Value(i);
+  if (!v || !v->defined()) return false;
+  *out = v->AsInts();
+  return true;
+}
+
+bool RuleContext::HasAttr(const std::string& name) const {
+  return (overlay_ && overlay_->count(name)) || node_.Find(name) != nullptr;
+}
+
+Dim RuleContext::Int(const std::string& name) const {
+  if (overlay_) {
+    auto it = overlay_->find(name);
+    if (it != overlay_->end()) return it->second.at(0);
+  }
+  if (const AttrValue* v = node_.Find(name)) {
+    if (auto i = std::get_if<int64_t>(v)) return *i;
+  }
+  const AttrSpec* a = spec_.FindAttr(name);
+  if (a && a->otherwise) {
+    if (auto i = std::get_if<int64_t>(&*a->otherwise)) return *i;
+  }
+  return Dim::Undefined();
+}
+
+int64_t RuleContext::IntValue(const std::string& name) const {
+  Dim d = Int(name);
+  return d.known() ? d.value() : 0;
+}
+
+std::vector<Dim> RuleContext::Ints(const std::string& name) const {
+  if (overlay_) {
+    auto it = overlay_->find(name);
+    if (it != overlay_->end()) return it->second;
+  }
+  const AttrValue* v = node_.Find(name);
+  if (!v) {
+    const AttrSpec* a = spec_.FindAttr(name);
+    if (!a || !a->otherwise) return {};
+    v = &*a->otherwise;
+  }
+  if (auto list = std::get_if<std::vector<int64_t>>(v)) return std::vector<Dim>(list->begin(), list->end());
+  return {};
+}
+
+std::vector<Dim> RuleContext::IntsOr(const std::string& name, size_t count, int64_t otherwise) {
+  std::vector<Dim> v = Ints(name);
+  if (v.empty()) return std::vector<Dim>(count, Dim(otherwise));
+  if (v.size() != count) {
+    if (!failed_) {
+      Require(false, "attribute list length");
+      failure_ = name + " has " + std::to_string(count) + " entries; got " + std::to_string(v.size());
+    }
+    return std::vector<Dim>(count, Dim(otherwise));
+  }
+  return v;
+}
+
+float RuleContext::Float(const std::string& name) const {
+  float otherwise = 0;
+  const AttrSpec* a = spec_.FindAttr(name);
+  if (a && a->otherwise) {
+    if (auto f = std::get_if<float>(&*a->otherwise)) otherwise = *f;
+  }
+  return node_.Float(name, otherwise);
+}
+std::string RuleContext::String(const std::string& name) const {
+  std::string otherwise;
+  const AttrSpec* a = spec_.FindAttr(name);
+  if (a && a->otherwise) {
+    if (auto s = std::get_if<std::string>(&*a->otherwise)) otherwise = *s;
+  }
+  return node_.String(name, otherwise);
+}
+
+int RuleContext::Axis(int64_t axis, int rank, const char* label) {
+  bool fits = axis >= -rank && axis < rank;
+  Require(fits, label);
+  return fits ? static_cast<int>(axis < 0 ? axis + rank : axis) : 0;
+}
+
+void RuleContext::Require(Truth t, const char* label) {
+  if (failed_ || t == Truth::kTrue) return;
+  if (t == Truth::kMaybe) {
+    maybe_ = true;
+    return;
+  }
+  failed_ = true;
+  failure_ = label;
+}
+
+void RuleContext::Out(int i, DType dtype, std::vector<Dim> dims) {
+  if (!WantsOutput(i)) return;
+  for (const Dim& d : dims) Require(d >= Dim(0), "every output extent is at least 0");
+  result_[i] = TypeInfo::Of(dtype, std::move(dims));
+}
+void RuleContext::OutUnranked(int i, DType dtype) {
+  if (WantsOutput(i)) result_[i] = TypeInfo{dtype, false, {}};
+}
+
+void SameAsInput0(RuleContext& c) {
+  if (c.Ranked(0)) c.Out(0, c.dtype(0), c.Dims(0));
+  else c.OutUnranked(0, c.dtype(0));
+}
+
+std::vector<Dim> BroadcastDims(RuleContext& c, const std::vector<Dim>& a, const std::vector<Dim>& b) {
+  size_t rank = std::max(a.size(), b.size());
+  std::vector<Dim> out(rank, Dim(1));
+  for (size_t i = 0; i < rank; ++i) {
+    Dim x = i + a.size() >= rank ? a[i + a.size() - rank] : Dim(1);
+    Dim y = i + b.size() >= rank ? b[i + b.size() - rank] : Dim(1);
+    Dim both = Broadcast(x, y);
+    c.Require(both.defined(), "the shapes broadcast");
+    // Unknown extents may still turn out not to fit.
+    if (!x.known() || !y.known()) c.Require(x == y || x == Dim(1) || y == Dim(1), "the shapes broadcast");
+    out[i] = both.defined() ? both : Dim(1);
+  }
+  return out;
+}
+
+namespace {
+void BroadcastTo(RuleContext& c, DType dtype) {
+  std::vector<Dim> dims;
+  for (int i = 0; i < c.inputs(); ++i) {
+    if (!c.Has(i)) continue;
+    if (!c.Ranked(i)) return c.OutUnranked(0, dtype);
+    dims = i == 0 ? c.Dims(0) : BroadcastDims(c, dims, c.Dims(i));
+  }
+  c.Out(0, dtype, std::move(dims));
+}
+}  // namespace
+
+void BroadcastAll(RuleContext& c) { BroadcastTo(c, c.dtype(0)); }
+void BroadcastToBool(RuleContext& c) { BroadcastTo(c, DType::kBool); }
+
+}  // namespace assay

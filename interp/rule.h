@@ -1,0 +1,103 @@
+// Shape and type rules: one function per operator row, two readers. With known extents a rule checks a node
+// and infers its outputs; with unknown ones (intervals) the same rule says which requirements can still hold,
+// and the generator's solver searches over it.
+//
+// A rule never returns early: the first requirement that is false wins and sticks, later ones are ignored.
+// Ranks and element types are known before a rule runs; InferNode (infer.h) checks arity, element types and
+// attribute types against the row first, so a rule may rely on them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "interp/dim.h"
+#include "interp/graph.h"
+
+namespace assay {
+
+struct OpSpec;
+
+// What is known of a value without running the graph.
+struct TypeInfo {
+  DType dtype = DType::kUndefined;
+  bool ranked = false;
+  std::vector<Dim> dims;
+
+  static TypeInfo Of(const Tensor& t);
+  static TypeInfo Of(DType dtype, const Shape& shape);
+  static TypeInfo Of(DType dtype, std::vector<Dim> dims);
+  bool Static() const;      // ranked, every extent known
+  Shape StaticShape() const;
+  std::string ToString() const;
+};
+
+class RuleContext {
+ public:
+  // `inputs[i]` / `values[i]` may be null (absent or unknown). `values[i]`: the tensor when it is known.
+  RuleContext(const OpSpec& spec, const Node& node, std::vector<const TypeInfo*> inputs,
+              std::vector<const Tensor*> values);
+
+  const Node& node() const { return node_; }
+  const OpSpec& spec() const { return spec_; }
+  int inputs() const { return static_cast<int>(inputs_.size()); }
+  int outputs() const { return static_cast<int>(node_.outputs.size()); }
+  bool Has(int i) const { return i < inputs() && inputs_[i] != nullptr; }
+  bool WantsOutput(int i) const { return i < outputs() && !node_.outputs[i].empty(); }
+  DType dtype(int i) const { return inputs_[i]->dtype; }
+  bool Ranked(int i) const { return inputs_[i]->ranked; }
+  int Rank(int i) const { return static_cast<int>(inputs_[i]->dims.size()); }
+  const std::vector<Dim>& Dims(int i) const { return inputs_[i]->dims; }
+  // Extent of an axis; undefined when out of range.
+  Dim In(int i, int axis) const;
+  // The elements of input i when its value is known.
+  const Tensor* Value(int i) const { return i < static_cast<int>(values_.size()) ? values_[i] : nullptr; }
+  bool KnownInts(int i, std::vector<int64_t>* out) const;
+
+  // Attributes, with the row's defaults; unknown ones are intervals while solving.
+  bool HasAttr(const std::string& name) const;
+  Dim Int(const std::string& name) const;
+  int64_t IntValue(const std::string& name) const;   // known ints only (axis, keepdims, ...)
+  std::vector<Dim> Ints(const std::string& name) const;
+  // List with one entry a spatial axis: the attribute, or `count` times `otherwise` when absent; a wrong
+  // length violates the rule.
+  std::vector<Dim> IntsOr(const std::string& name, size_t count, int64_t otherwise);
+  float Float(const std::string& name) const;
+  std::string String(const std::string& name) const;
+
+  // `axis` in [-rank, rank) made non-negative; out of range violates the rule and gives 0.
+  int Axis(int64_t axis, int rank, const char* label = "axis is within the rank");
+
+  void Require(Truth t, const char* label);
+  void Require(bool b, const char* label) { Require(Known(b), label); }
+  bool failed() const { return failed_; }
+  bool maybe() const { return maybe_; }              // some requirement is not decided yet
+  const std::string& failure() const { return failure_; }
+
+  void Out(int i, DType dtype, std::vector<Dim> dims);
+  void OutUnranked(int i, DType dtype);
+  const std::vector<TypeInfo>& result() const { return result_; }
+
+  // Solver overlay: values of unknown integer attributes.
+  void Overlay(const std::map<std::string, std::vector<Dim>>* overlay) { overlay_ = overlay; }
+
+ private:
+  const OpSpec& spec_;
+  const Node& node_;
+  std::vector<const TypeInfo*> inputs_;
+  std::vector<const Tensor*> values_;
+  const std::map<std::string, std::vector<Dim>>* overlay_ = nullptr;
+  std::vector<TypeInfo> result_;
+  bool failed_ = false, maybe_ = false;
+  std::string failure_;
+};
+
+using RuleFn = void (*)(RuleContext&);
+
+// Rules shared by families.
+void SameAsInput0(RuleContext& c);        // one output, type and shape of input 0
+void BroadcastAll(RuleContext& c);        // one output of input 0's element type, numpy broadcast of all inputs
+void BroadcastToBool(RuleContext& c);
+std::vector<Dim> BroadcastDims(RuleContext& c, const std::vector<Dim>& a, const std::vector<Dim>& b);
+
+}  // namespace assay

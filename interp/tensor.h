@@ -1,0 +1,178 @@
+// Tensor: an immutable, cheaply copied n-dimensional array of an ONNX element type.
+//
+// `dtype` is what ONNX says the tensor holds; `store` is how floating-point elements are represented while a
+// graph executes in one of the scalar domains (interp/exec.h): their own format, float (float16 and bfloat16
+// while they are computed with), double, or the prime field in which the oracle proves equivalence
+// (interp/field.h). Other types are always stored natively. 4-bit types take one byte each in memory.
+#pragma once
+
+#include <complex>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "interp/limits.h"
+#include "interp/result.h"
+
+namespace assay {
+
+// ONNX TensorProto.DataType, same numbers.
+enum class DType : uint8_t {
+  kUndefined = 0,
+  kFloat = 1,
+  kUint8 = 2,
+  kInt8 = 3,
+  kUint16 = 4,
+  kInt16 = 5,
+  kInt32 = 6,
+  kInt64 = 7,
+  kString = 8,
+  kBool = 9,
+  kFloat16 = 10,
+  kDouble = 11,
+  kUint32 = 12,
+  kUint64 = 13,
+  kComplex64 = 14,
+  kComplex128 = 15,
+  kBfloat16 = 16,
+  kFloat8E4M3FN = 17,
+  kFloat8E4M3FNUZ = 18,
+  kFloat8E5M2 = 19,
+  kFloat8E5M2FNUZ = 20,
+  kUint4 = 21,
+  kInt4 = 22,
+  kFloat4E2M1 = 23,
+};
+inline constexpr int kDTypeCount = 24;
+
+const char* DTypeName(DType t);              // ONNX's names: "float", "int64", "bfloat16", ...
+DType DTypeFromName(const std::string& s);   // kUndefined when unknown
+int64_t ElementBytes(DType t);               // in memory; 0 for string
+bool IsFloat(DType t);                       // float16, bfloat16, float, double (the types with a scalar domain)
+bool IsInt(DType t);                         // signed or unsigned, 8 to 64 bits
+bool IsSigned(DType t);                      // IsFloat or a signed integer
+
+// A set of element types as a bit mask.
+using DTypeSet = uint32_t;
+constexpr DTypeSet Bit(DType t) { return DTypeSet{1} << static_cast<int>(t); }
+inline bool Contains(DTypeSet s, DType t) { return (s & Bit(t)) != 0; }
+inline constexpr DTypeSet kFloats16 = Bit(DType::kFloat16) | Bit(DType::kFloat) | Bit(DType::kDouble);
+inline constexpr DTypeSet kFloatsBf16 = kFloats16 | Bit(DType::kBfloat16);
+inline constexpr DTypeSet kSignedInts =
+    Bit(DType::kInt8) | Bit(DType::kInt16) | Bit(DType::kInt32) | Bit(DType::kInt64);
+inline constexpr DTypeSet kUnsignedInts =
+    Bit(DType::kUint8) | Bit(DType::kUint16) | Bit(DType::kUint32) | Bit(DType::kUint64);
+inline constexpr DTypeSet kInts = kSignedInts | kUnsignedInts;
+inline constexpr DTypeSet kInts32_64 =
+    Bit(DType::kInt32) | Bit(DType::kInt64) | Bit(DType::kUint32) | Bit(DType::kUint64);
+inline constexpr DTypeSet kIndexInts = Bit(DType::kInt32) | Bit(DType::kInt64);
+inline constexpr DTypeSet kComplexes = Bit(DType::kComplex64) | Bit(DType::kComplex128);
+inline constexpr DTypeSet kAll7 = kFloats16 | kInts | Bit(DType::kBool) | Bit(DType::kString) | kComplexes;
+inline constexpr DTypeSet kAll13 = kAll7 | Bit(DType::kBfloat16);
+
+enum class Store : uint8_t { kNative, kFloat, kDouble, kField };
+
+using Shape = std::vector<int64_t>;
+std::string ShapeToString(const Shape& s);  // "[1,3,8,8]"
+// Product of extents; -1 on overflow or a negative extent.
+int64_t ElementCount(const Shape& s);
+
+struct Fp;  // interp/field.h
+
+class Tensor {
+ public:
+  Tensor() = default;
+  // Uninitialised memory (strings: empty). Checks `limits.elements` and `limits.bytes` before allocating.
+  static Result<Tensor> Make(DType dtype, Shape shape, Store store = Store::kNative,
+                             const Limits& limits = Limits{});
+  // For tests and constants; the sizes must agree.
+  template <class T>
+  static Tensor Of(DType dtype, Shape shape, const std::vector<T>& values);
+  static Tensor Floats(Shape shape, const std::vector<float>& v) { return Of(DType::kFloat, std::move(shape), v); }
+  static Tensor Ints(Shape shape, const std::vector<int64_t>& v) { return Of(DType::kInt64, std::move(shape), v); }
+  static Tensor Vector(const std::vector<int64_t>& v) { return Ints({static_cast<int64_t>(v.size())}, v); }
+  static Tensor ScalarFloat(float v) { return Floats({}, {v}); }
+  static Tensor Strings(Shape shape, std::vector<std::string> v);
+
+  DType dtype() const { return dtype_; }
+  Store store() const { return store_; }
+  const Shape& shape() const { return shape_; }
+  int rank() const { return static_cast<int>(shape_.size()); }
+  int64_t dim(int i) const { return shape_[i]; }
+  int64_t size() const { return size_; }
+  int64_t element_bytes() const;  // as stored
+  int64_t bytes() const { return size_ * element_bytes(); }
+  bool defined() const { return dtype_ != DType::kUndefined; }
+
+  // Elements in row-major order. T must be the stored type (checked by its size).
+  template <class T>
+  const T* data() const {
+    CHECK(static_cast<int64_t>(sizeof(T)) == element_bytes());
+    return reinterpret_cast<const T*>(raw_.get());
+  }
+  template <class T>
+  std::span<const T> span() const { return {data<T>(), static_cast<size_t>(size_)}; }
+  // For filling a tensor that was just made; nobody else may hold it.
+  template <class T>
+  T* mutable_data() {
+    CHECK(static_cast<int64_t>(sizeof(T)) == element_bytes());
+    return reinterpret_cast<T*>(raw_.get());
+  }
+  const std::byte* raw() const { return raw_.get(); }
+  std::byte* mutable_raw() { return raw_.get(); }
+  const std::vector<std::string>& strings() const { return *strings_; }
+  std::vector<std::string>& mutable_strings() { return *strings_; }
+
+  // The same elements under another shape of equal size, sharing memory.
+  Tensor Reshaped(Shape shape) const;
+  // The same bytes declared as another type of equal element size (e.g. after narrowing).
+  Tensor WithDType(DType dtype) const;
+  // A deep copy, for editing.
+  Tensor Clone() const;
+
+  // Element i as double / int64 whatever the stored type (field elements: the residue). Slow; for small use.
+  double AsDouble(int64_t i) const;
+  int64_t AsInt(int64_t i) const;
+  std::vector<int64_t> AsInts() const;
+  // Sets element i of a tensor just made or cloned, converting (rounding, truncating) to its type.
+  void Set(int64_t i, double value);
+
+  // Floating-point tensors to another store (field: constants embed exactly, see field.h); others unchanged.
+  Tensor To(Store store) const;
+
+  // Same type, shape and bits.
+  bool Identical(const Tensor& other) const;
+  // "float[2,3]"
+  std::string TypeString() const;
+
+ private:
+  DType dtype_ = DType::kUndefined;
+  Store store_ = Store::kNative;
+  Shape shape_;
+  int64_t size_ = 0;
+  std::shared_ptr<std::byte[]> raw_;
+  std::shared_ptr<std::vector<std::string>> strings_;
+};
+
+template <class T>
+Tensor Tensor::Of(DType dtype, Shape shape, const std::vector<T>& values) {
+  Tensor t = Make(dtype, std::move(shape)).value();
+  CHECK(t.size() == static_cast<int64_t>(values.size()));
+  T* out = t.mutable_data<T>();
+  for (size_t i = 0; i < values.size(); ++i) out[i] = values[i];
+  return t;
+}
+
+// float16 / bfloat16 bits to float and back (round to nearest even).
+float HalfToFloat(uint16_t bits);
+uint16_t FloatToHalf(float v);
+float Bfloat16ToFloat(uint16_t bits);
+uint16_t FloatToBfloat16(float v);
+
+// Row-major strides of a shape, in elements.
+Shape Strides(const Shape& shape);
+
+}  // namespace assay
