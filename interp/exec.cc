@@ -1,0 +1,219 @@
+#include "interp/exec.h"
+
+#include <chrono>
+
+#include "interp/kernels.h"
+
+namespace assay {
+namespace {
+
+bool IsHalf(DType t) { return t == DType::kFloat16 || t == DType::kBfloat16; }
+
+// float16/bfloat16 held as float while a kernel computes, rounded to the type afterwards.
+Tensor Widen(const Tensor& t) { return t.To(Store::kFloat); }
+Tensor Narrow(const Tensor& t) { return t.To(Store::kNative); }
+
+Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
+                                     Store store, const Limits& limits, int opset) {
+  std::vector<TypeInfo> types(inputs.size());
+  std::vector<const TypeInfo*> type_ptrs(inputs.size(), nullptr);
+  std::vector<const Tensor*> args(inputs);
+  std::vector<Tensor> widened(inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i]) continue;
+    types[i] = TypeInfo::Of(*inputs[i]);
+    type_ptrs[i] = &types[i];
+    if (IsHalf(inputs[i]->dtype()) && inputs[i]->store() == Store::kNative && !spec.Has(kMovesData)) {
+      widened[i] = Widen(*inputs[i]);
+      args[i] = &widened[i];
+    }
+  }
+  std::vector<TypeInfo> inferred = TRY(InferNode(spec, node, type_ptrs, args));
+  if (!spec.eval) return Unsupported("operator " + spec.name + " has no kernel");
+  KernelContext context(spec, node, std::move(args), std::move(inferred), store, limits, opset);
+  TRY(spec.eval(context));
+  std::vector<Tensor>& out = context.results();
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (!context.WantsOutput(static_cast<int>(i))) continue;
+    if (!out[i].defined()) return Unsupported("output " + std::to_string(i) + " of " + spec.name + " is not supported");
+    if (IsHalf(out[i].dtype()) && out[i].store() == Store::kFloat) out[i] = Narrow(out[i]);
+  }
+  return std::move(out);
+}
+
+}  // namespace
+
+Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
+                                     Store store, const Limits& limits, int opset) {
+  Result<std::vector<Tensor>> out = EvalWith(spec, node, inputs, store, limits, opset);
+  if (!out.ok()) return out.error().In(NodeLabel(node));
+  return out;
+}
+
+Result<Program> Program::Compile(const Model& model) {
+  Program p;
+  p.model_ = model;
+  const Graph& g = p.model_.graph;
+  std::unordered_map<std::string, int> slots;
+  auto slot = [&](const std::string& name) {
+    auto [it, fresh] = slots.emplace(name, static_cast<int>(p.slot_names_.size()));
+    if (fresh) p.slot_names_.push_back(name);
+    return it->second;
+  };
+  for (const ValueInfo& v : g.RequiredInputs()) {
+    if (v.dtype == DType::kUndefined) return Unsupported("input '" + v.name + "' is not a tensor");
+    p.input_slots_.push_back(slot(v.name));
+  }
+  for (const Initializer& i : g.initializers) p.initializer_slots_.push_back(slot(i.name));
+  std::vector<NodePtr> order = TRY(Sorted(g));
+  for (const NodePtr& n : order) {
+    Step step{n, TRY(RowFor(model, *n)), {}, {}};
+    for (const std::string& i : n->inputs) {
+      if (!i.empty() && !slots.count(i)) return Invalid("nothing makes input '" + i + "'", NodeLabel(*n));
+      step.inputs.push_back(i.empty() ? -1 : slots[i]);
+    }
+    for (const std::string& o : n->outputs) step.outputs.push_back(o.empty() ? -1 : slot(o));
+    p.steps_.push_back(std::move(step));
+  }
+  for (const ValueInfo& o : g.outputs) {
+    if (!slots.count(o.name)) return Invalid("nothing makes graph output '" + o.name + "'");
+    p.output_slots_.push_back(slots[o.name]);
+  }
+  p.last_use_.assign(p.slot_names_.size(), -1);
+  for (size_t s = 0; s < p.steps_.size(); ++s) {
+    for (int i : p.steps_[s].inputs) {
+      if (i >= 0) p.last_use_[i] = static_cast<int>(s);
+    }
+  }
+  for (int o : p.output_slots_) p.last_use_[o] = static_cast<int>(p.steps_.size());
+  return p;
+}
+
+namespace {
+// The type a caller's tensor must have: as declared, symbols free.
+Status CheckInput(const ValueInfo& want, const Tensor& got) {
+  bool fits = want.dtype == got.dtype();
+  if (fits && want.shape) {
+    fits = want.shape->size() == got.shape().size();
+    for (size_t d = 0; fits && d < got.shape().size(); ++d) {
+      int64_t declared = (*want.shape)[d].value;
+      fits = declared < 0 || declared == got.shape()[d];
+    }
+  }
+  if (fits) return {};
+  std::string declared = DTypeName(want.dtype);
+  if (want.shape) {
+    declared += "[";
+    for (size_t d = 0; d < want.shape->size(); ++d) {
+      const DimDecl& x = (*want.shape)[d];
+      declared += (d ? "," : "") + (x.value >= 0 ? std::to_string(x.value) : x.symbol.empty() ? "?" : x.symbol);
+    }
+    declared += "]";
+  }
+  return Invalid("input '" + want.name + "' is declared " + declared + "; got " + got.TypeString());
+}
+}  // namespace
+
+Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOptions& options) const {
+  const Graph& g = model_.graph;
+  std::vector<ValueInfo> wanted = g.RequiredInputs();
+  if (inputs.size() != wanted.size()) {
+    return Invalid("the model has " + std::to_string(wanted.size()) + " inputs; got " + std::to_string(inputs.size()));
+  }
+  auto in_store = [&](const Tensor& t) {
+    return t.store() == Store::kNative && options.store != Store::kNative ? t.To(options.store) : t;
+  };
+  auto overridden = [&](int slot) -> const Tensor* {
+    if (!options.overrides) return nullptr;
+    auto it = options.overrides->find(slot_names_[slot]);
+    return it == options.overrides->end() ? nullptr : &it->second;
+  };
+  std::vector<Tensor> values(slot_names_.size());
+  int64_t live = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    TRY(CheckInput(wanted[i], inputs[i]));
+    values[input_slots_[i]] = in_store(inputs[i]);
+  }
+  // Initializers are converted when first read, so that a large model is never held twice.
+  std::vector<int> initializer_of(slot_names_.size(), -1);
+  for (size_t i = 0; i < initializer_slots_.size(); ++i) initializer_of[initializer_slots_[i]] = static_cast<int>(i);
+  auto load = [&](int slot) {
+    if (values[slot].defined() || initializer_of[slot] < 0) return;
+    const Tensor* o = overridden(slot);
+    values[slot] = o ? *o : in_store(g.initializers[initializer_of[slot]].value);
+  };
+  auto start = std::chrono::steady_clock::now();
+  Execution result;
+  for (size_t s = 0; s < steps_.size(); ++s) {
+    const Step& step = steps_[s];
+    if (options.cancelled && options.cancelled()) return Error{Code::kInterrupted, "the run was cancelled", {}};
+    if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > options.limits.seconds) {
+      return LimitHit("the run takes more than its time limit", NodeLabel(*step.node));
+    }
+    std::vector<const Tensor*> args;
+    args.reserve(step.inputs.size());
+    for (int i : step.inputs) {
+      if (i >= 0) load(i);
+      args.push_back(i < 0 ? nullptr : &values[i]);
+    }
+    std::vector<Tensor> out =
+        TRY(EvalNode(*step.spec, *step.node, args, options.store, options.limits, model_.Opset(step.node->domain)));
+    if (options.after_node) options.after_node(*step.node, out);
+    for (size_t i = 0; i < step.outputs.size(); ++i) {
+      int o = step.outputs[i];
+      if (o < 0) continue;
+      const Tensor* replaced = overridden(o);
+      values[o] = replaced ? *replaced : std::move(out[i]);
+      live += values[o].bytes();
+    }
+    if (live > options.limits.bytes) return LimitHit("live tensors exceed the byte limit", NodeLabel(*step.node));
+    if (options.keep_all) continue;
+    for (const std::vector<int>* list : {&step.inputs, &step.outputs}) {
+      for (int i : *list) {
+        if (i >= 0 && last_use_[i] <= static_cast<int>(s) && values[i].defined()) {
+          if (initializer_of[i] < 0) live -= values[i].bytes();
+          values[i] = Tensor();
+        }
+      }
+    }
+  }
+  for (int o : output_slots_) {
+    load(o);
+    result.outputs.push_back(values[o]);
+  }
+  if (options.keep_all) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      load(static_cast<int>(i));
+      if (values[i].defined()) result.values.emplace(slot_names_[i], std::move(values[i]));
+    }
+  }
+  return result;
+}
+
+Result<Execution> Run(const Model& model, const std::vector<Tensor>& inputs, const ExecOptions& options) {
+  Program p = TRY(Program::Compile(model));
+  return p.Run(inputs, options);
+}
+
+Result<std::vector<Tensor>> RandomInputs(const Model& model, uint64_t seed, int64_t symbol_extent) {
+  std::vector<Tensor> inputs;
+  uint64_t index = 0;
+  for (const ValueInfo& v : model.graph.RequiredInputs()) {
+    if (v.dtype == DType::kUndefined) return Unsupported("input '" + v.name + "' is not a tensor");
+    if (!v.shape) return Unsupported("input '" + v.name + "' has no declared rank");
+    Shape shape;
+    for (const DimDecl& d : *v.shape) shape.push_back(d.value >= 0 ? d.value : symbol_extent);
+    Tensor t = TRY(Tensor::Make(v.dtype, shape));
+    Choices choices(MixSeeds(seed, index++));
+    for (int64_t i = 0; i < t.size(); ++i) {
+      if (t.dtype() == DType::kString) t.mutable_strings()[i] = std::string(1, static_cast<char>('a' + choices.Below(26)));
+      else if (IsFloat(t.dtype())) t.Set(i, choices.Normal());
+      else if (t.dtype() == DType::kBool) t.Set(i, static_cast<double>(choices.Below(2)));
+      else t.Set(i, static_cast<double>(choices.Below(4)));
+    }
+    inputs.push_back(std::move(t));
+  }
+  return inputs;
+}
+
+}  // namespace assay

@@ -1,0 +1,237 @@
+#include "interp/infer.h"
+
+#include <algorithm>
+#include <climits>
+
+#include "interp/exec.h"
+
+namespace assay {
+namespace {
+
+// Values up to this many elements are folded while inferring: shape arithmetic, not weights.
+constexpr int64_t kFoldElements = 1024;
+
+const char* kAttrTypeNames[] = {"int", "float", "string", "ints", "floats", "strings", "tensor", "graph", "other"};
+
+Status CheckAttributes(const OpSpec& spec, const Node& node) {
+  for (size_t i = 0; i < node.attrs.size(); ++i) {
+    const Attribute& a = node.attrs[i];
+    for (size_t j = 0; j < i; ++j) {
+      if (node.attrs[j].name == a.name) return Invalid("attribute '" + a.name + "' is given twice");
+    }
+    const AttrSpec* s = spec.FindAttr(a.name);
+    if (!s) return Invalid("no attribute '" + a.name + "' in " + spec.name + "-" + std::to_string(spec.since));
+    if (TypeOf(a.value) != s->type) {
+      return Invalid("attribute '" + a.name + "': want " + kAttrTypeNames[static_cast<int>(s->type)] + ", got " +
+                     kAttrTypeNames[static_cast<int>(TypeOf(a.value))]);
+    }
+    const std::vector<std::string>& choices = s->domain.strings;
+    if (auto text = std::get_if<std::string>(&a.value)) {
+      if (!choices.empty() && std::find(choices.begin(), choices.end(), *text) == choices.end()) {
+        return Invalid("attribute '" + a.name + "': '" + *text + "' is not a value of " + spec.name);
+      }
+    }
+  }
+  for (const AttrSpec& s : spec.attrs) {
+    if (s.required && !node.Find(s.name)) return Invalid("attribute '" + s.name + "' is missing");
+  }
+  return {};
+}
+
+Status CheckArity(const OpSpec& spec, const Node& node, const std::vector<const TypeInfo*>& inputs) {
+  int n = static_cast<int>(inputs.size()), m = static_cast<int>(node.outputs.size());
+  if (n > spec.MaxInputs() || m > spec.MaxOutputs()) {
+    return Invalid(spec.name + "-" + std::to_string(spec.since) + " takes at most " +
+                   std::to_string(n > spec.MaxInputs() ? spec.MaxInputs() : spec.MaxOutputs()) +
+                   (n > spec.MaxInputs() ? " inputs; got " + std::to_string(n) : " outputs; got " + std::to_string(m)));
+  }
+  for (int i = 0; i < static_cast<int>(spec.inputs.size()); ++i) {
+    if (spec.inputs[i].arity != Arity::kOptional && (i >= n || !inputs[i])) {
+      return Invalid("input " + std::to_string(i) + " (" + spec.inputs[i].name + ") is missing");
+    }
+  }
+  for (int i = 0; i < n; ++i) {
+    if (!inputs[i] && spec.InputAt(i).arity == Arity::kVariadic) {
+      return Invalid("input " + std::to_string(i) + " (" + spec.InputAt(i).name + ") is missing");
+    }
+  }
+  if (m < spec.MinOutputs()) return Invalid("needs " + std::to_string(spec.MinOutputs()) + " outputs; got " + std::to_string(m));
+  return {};
+}
+
+Status CheckElementTypes(const OpSpec& spec, const std::vector<const TypeInfo*>& inputs) {
+  // Element type bound to each type name; rows have few, so a flat list beats a map.
+  std::vector<std::pair<const std::string*, DType>> bound;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i]) continue;
+    const Formal& f = spec.InputAt(static_cast<int>(i));
+    DType t = inputs[i]->dtype;
+    if (!Contains(f.types, t)) {
+      return Invalid("input " + std::to_string(i) + " (" + f.name + "): element type " + DTypeName(t) +
+                     " is not allowed by " + spec.name + "-" + std::to_string(spec.since));
+    }
+    if (f.type.empty() || !f.homogeneous) continue;
+    auto it = std::find_if(bound.begin(), bound.end(), [&](const auto& b) { return *b.first == f.type; });
+    if (it == bound.end()) {
+      bound.push_back({&f.type, t});
+    } else if (it->second != t) {
+      return Invalid("input " + std::to_string(i) + " (" + f.name + "): element type " + DTypeName(t) +
+                     " differs from " + DTypeName(it->second) + " of another " + f.type);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string NodeLabel(const Node& node) {
+  if (!node.name.empty()) return node.op + " '" + node.name + "'";
+  return node.op + " making '" + (node.outputs.empty() ? std::string() : node.outputs[0]) + "'";
+}
+
+Result<std::vector<TypeInfo>> InferNode(const OpSpec& spec, const Node& node,
+                                        const std::vector<const TypeInfo*>& inputs,
+                                        const std::vector<const Tensor*>& values) {
+  TRY(CheckArity(spec, node, inputs));
+  TRY(CheckAttributes(spec, node));
+  TRY(CheckElementTypes(spec, inputs));
+  RuleContext context(spec, node, inputs, values);
+  spec.rule(context);
+  if (context.failed()) {
+    std::string got;
+    for (const TypeInfo* t : inputs) got += (got.empty() ? "" : ", ") + (t ? t->ToString() : std::string("none"));
+    return Invalid(context.failure() + " (inputs " + got + ")");
+  }
+  return context.result();
+}
+
+Result<const OpSpec*> RowFor(const Model& model, const Node& node) {
+  std::string domain = node.domain == "ai.onnx" ? "" : node.domain;
+  int opset = model.Opset(domain);
+  const OpSpec* spec = FindOp(domain, node.op, opset);
+  if (spec) return spec;
+  std::string name = (domain.empty() ? "" : domain + ".") + node.op;
+  if (domain.empty() && opset == 0) return Invalid("the model imports no operator set for this node", NodeLabel(node));
+  return Unsupported("operator " + name + " at opset " + std::to_string(opset) + " is not supported", NodeLabel(node));
+}
+
+namespace {
+
+TypeInfo FromDeclaration(const ValueInfo& v, const std::map<std::string, int64_t>& bindings) {
+  TypeInfo t{v.dtype, v.shape.has_value(), {}};
+  if (!v.shape) return t;
+  for (const DimDecl& d : *v.shape) {
+    auto it = d.value < 0 && !d.symbol.empty() ? bindings.find(d.symbol) : bindings.end();
+    if (d.value >= 0) t.dims.push_back(Dim(d.value));
+    else if (it != bindings.end()) t.dims.push_back(Dim(it->second));
+    else t.dims.push_back(Dim::Unknown());
+  }
+  return t;
+}
+
+// Folds a node whose inputs are all known small integers (or whose output needs only shapes) to its value.
+void FoldConstant(const OpSpec& spec, const Node& node, const std::vector<const TypeInfo*>& types,
+                  const std::vector<const Tensor*>& values, const std::vector<TypeInfo>& outputs, int opset,
+                  Inference* known) {
+  if (!spec.eval || spec.Has(kNondeterministic) || outputs.size() != 1 || node.outputs[0].empty()) return;
+  if (outputs[0].Static() && ElementCount(outputs[0].StaticShape()) > kFoldElements) return;
+  std::vector<Tensor> stand_ins(types.size());
+  std::vector<const Tensor*> inputs(types.size(), nullptr);
+  bool needs_shape_only = spec.Has(kReadsShape);
+  for (size_t i = 0; i < types.size(); ++i) {
+    if (!types[i]) continue;
+    if (values[i]) {
+      inputs[i] = values[i];
+    } else if (needs_shape_only && types[i]->Static()) {
+      // Only the shape is read: give a tensor that has it, over no memory of its own where that is large.
+      if (ElementCount(types[i]->StaticShape()) > (int64_t{1} << 16)) {
+        // Shape of a large tensor: answer without building it.
+        if (spec.name != "Shape" || node.Find("start") || node.Find("end")) return;
+        Shape s = types[i]->StaticShape();
+        known->constants[node.outputs[0]] = Tensor::Vector(s);
+        return;
+      }
+      Result<Tensor> t = Tensor::Make(types[i]->dtype, types[i]->StaticShape());
+      if (!t.ok()) return;
+      stand_ins[i] = *t;
+      if (t->dtype() != DType::kString && t->bytes() > 0) std::fill_n(stand_ins[i].mutable_raw(), t->bytes(), std::byte{0});
+      inputs[i] = &stand_ins[i];
+    } else {
+      return;
+    }
+    if (inputs[i]->size() > kFoldElements && !needs_shape_only) return;
+  }
+  Result<std::vector<Tensor>> out = EvalNode(spec, node, inputs, Store::kNative, Limits::Small(), opset);
+  if (out.ok() && (*out)[0].defined() && (*out)[0].size() <= kFoldElements) {
+    known->constants[node.outputs[0]] = (*out)[0];
+  }
+}
+
+}  // namespace
+
+Result<Inference> Infer(const Model& model, const std::map<std::string, int64_t>& bindings, const Limits& limits) {
+  const Graph& g = model.graph;
+  if (static_cast<int64_t>(g.nodes.size()) > limits.nodes) {
+    return LimitHit("the graph has more than " + std::to_string(limits.nodes) + " nodes");
+  }
+  Inference known;
+  for (const ValueInfo& v : g.inputs) {
+    if (v.dtype == DType::kUndefined) return Unsupported("input '" + v.name + "' is not a tensor");
+    known.types[v.name] = FromDeclaration(v, bindings);
+  }
+  for (const Initializer& i : g.initializers) {
+    known.types[i.name] = TypeInfo::Of(i.value);
+    // A default of a graph input may be overridden: its type is fixed, its value is not.
+    if (!g.FindInput(i.name)) known.constants[i.name] = i.value;
+  }
+  std::vector<NodePtr> order = TRY(Sorted(g));
+  for (const NodePtr& n : order) {
+    const OpSpec* spec = TRY(RowFor(model, *n));
+    std::vector<const TypeInfo*> types;
+    std::vector<const Tensor*> values;
+    for (const std::string& name : n->inputs) {
+      if (name.empty()) {
+        types.push_back(nullptr);
+        values.push_back(nullptr);
+        continue;
+      }
+      auto it = known.types.find(name);
+      if (it == known.types.end()) return Invalid("nothing makes input '" + name + "'", NodeLabel(*n));
+      types.push_back(&it->second);
+      auto c = known.constants.find(name);
+      values.push_back(c == known.constants.end() ? nullptr : &c->second);
+    }
+    Result<std::vector<TypeInfo>> out = InferNode(*spec, *n, types, values);
+    if (!out.ok()) return out.error().In(NodeLabel(*n));
+    FoldConstant(*spec, *n, types, values, *out, model.Opset(n->domain), &known);
+    for (size_t i = 0; i < n->outputs.size(); ++i) {
+      if (n->outputs[i].empty()) continue;
+      auto folded = known.constants.find(n->outputs[i]);
+      known.types[n->outputs[i]] = folded == known.constants.end() ? (*out)[i] : TypeInfo::Of(folded->second);
+    }
+  }
+  for (const ValueInfo& o : g.outputs) {
+    if (!known.types.count(o.name)) return Invalid("nothing makes graph output '" + o.name + "'");
+  }
+  return known;
+}
+
+Status Validate(const Model& model, const Limits& limits) {
+  Inference known = TRY(Infer(model, {}, limits));
+  for (const ValueInfo& o : model.graph.outputs) {
+    const TypeInfo& t = known.types.at(o.name);
+    if (o.dtype != DType::kUndefined && o.dtype != t.dtype) {
+      return Invalid("graph output '" + o.name + "' is declared " + DTypeName(o.dtype) + " and is " + DTypeName(t.dtype));
+    }
+    if (!o.shape || !t.ranked) continue;
+    bool fits = o.shape->size() == t.dims.size();
+    for (size_t i = 0; fits && i < t.dims.size(); ++i) {
+      int64_t declared = (*o.shape)[i].value;
+      fits = declared < 0 || (Dim(declared) == t.dims[i]) != Truth::kFalse;
+    }
+    if (!fits) return Invalid("graph output '" + o.name + "': declared shape does not fit " + t.ToString());
+  }
+  return {};
+}
+
+}  // namespace assay

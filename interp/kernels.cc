@@ -1,0 +1,67 @@
+#include "interp/kernels.h"
+
+namespace assay {
+
+namespace {
+template <class V>
+const V* AttrOr(const OpSpec& spec, const Node& node, const char* name) {
+  if (const AttrValue* v = node.Find(name)) {
+    if (auto x = std::get_if<V>(v)) return x;
+  }
+  const AttrSpec* a = spec.FindAttr(name);
+  return a && a->otherwise ? std::get_if<V>(&*a->otherwise) : nullptr;
+}
+}  // namespace
+
+int64_t KernelContext::Int(const char* name) const {
+  const int64_t* v = AttrOr<int64_t>(spec_, node_, name);
+  return v ? *v : 0;
+}
+float KernelContext::Float(const char* name) const {
+  const float* v = AttrOr<float>(spec_, node_, name);
+  return v ? *v : 0;
+}
+std::string KernelContext::String(const char* name) const {
+  const std::string* v = AttrOr<std::string>(spec_, node_, name);
+  return v ? *v : std::string();
+}
+std::vector<int64_t> KernelContext::Ints(const char* name) const {
+  const std::vector<int64_t>* v = AttrOr<std::vector<int64_t>>(spec_, node_, name);
+  return v ? *v : std::vector<int64_t>{};
+}
+std::vector<float> KernelContext::FloatList(const char* name) const {
+  const std::vector<float>* v = AttrOr<std::vector<float>>(spec_, node_, name);
+  return v ? *v : std::vector<float>{};
+}
+
+// While float16 and bfloat16 are computed with they are stored as float; rows that only move bits keep them.
+Store KernelContext::ScratchStore(DType dtype) const {
+  if (!IsFloat(dtype) || store_ != Store::kNative) return store_;
+  bool half = dtype == DType::kFloat16 || dtype == DType::kBfloat16;
+  return half && !spec_.Has(kMovesData) ? Store::kFloat : Store::kNative;
+}
+
+Result<Tensor*> KernelContext::Out(int i) {
+  const TypeInfo& t = inferred_[i];
+  if (!t.Static()) return Error{Code::kInternal, "the rule left the shape of output " + std::to_string(i) + " open", {}};
+  return Out(i, t.StaticShape());
+}
+
+Result<Tensor*> KernelContext::Out(int i, Shape shape) {
+  CHECK(i < outputs());
+  outputs_[i] = TRY(Tensor::Make(inferred_[i].dtype, std::move(shape), ScratchStore(inferred_[i].dtype), limits_));
+  return &outputs_[i];
+}
+
+Shape BroadcastStrides(const Shape& shape, const Shape& out) {
+  Shape strides(out.size(), 0);
+  int64_t step = 1;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    size_t from = shape.size() - 1 - i, to = out.size() - 1 - i;
+    strides[to] = shape[from] == 1 ? 0 : step;
+    step *= shape[from];
+  }
+  return strides;
+}
+
+}  // namespace assay
