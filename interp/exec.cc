@@ -152,7 +152,13 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
     }
     std::vector<const Tensor*> args;
     args.reserve(step.inputs.size());
-    for (int i : step.inputs) {
+    for (size_t k = 0; k < step.inputs.size(); ++k) {
+      int i = step.inputs[k];
+      bool parameter = k < step.spec->inputs.size() && step.spec->inputs[k].parameter;
+      if (parameter && i >= 0 && initializer_of[i] >= 0 && !overridden(i)) {
+        args.push_back(&g.initializers[initializer_of[i]].value);
+        continue;
+      }
       if (i >= 0) load(i);
       args.push_back(i < 0 ? nullptr : &values[i]);
     }

@@ -152,6 +152,20 @@ bool FieldContext::KnownConstant(double r, double* c) const {
   return true;
 }
 
+bool FieldContext::Real(double r, double* c) const {
+  if (KnownConstant(r, c)) return true;
+  constexpr int kMaxDenominator = 16;
+  constexpr double kMaxNumerator = 1024;
+  for (int d = 1; d <= kMaxDenominator; ++d) {
+    double n = r * d - std::floor(r * d * inv_p_) * p_;
+    if (n < 0) n += p_;
+    if (n >= p_) n -= p_;
+    if (n > p_ / 2) n -= p_;
+    if (std::fabs(n) <= kMaxNumerator) return *c = n / d, true;
+  }
+  return false;
+}
+
 double FieldContext::OrderKey(double r) const {
   if (known_bit_[static_cast<size_t>(r)]) {
     auto it = std::lower_bound(known_.begin(), known_.end(), r, [](const auto& k, double v) { return k.first < v; });

@@ -36,6 +36,9 @@ class FieldContext {
   double OrderKey(double r) const;
   // The real number of a residue that is a known constant; false otherwise.
   bool KnownConstant(double r, double* c) const;
+  // The real number that a residue stands for where one must be had (a scale, the end of a range): a known
+  // constant, or else n/d with d <= 16 and |n| <= 1024. A random residue is taken for one by chance 1 in 30.
+  bool Real(double r, double* c) const;
 
   static const FieldContext* current();
 

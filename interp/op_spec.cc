@@ -30,6 +30,12 @@ OpSpec& OpSpec::Out(std::string n, std::string type, DTypeSet types, Arity arity
   outputs.push_back({std::move(n), std::move(type), types, arity, true});
   return *this;
 }
+OpSpec& OpSpec::Parameter(const std::string& input) {
+  for (Formal& f : inputs) {
+    if (f.name == input) f.parameter = true;
+  }
+  return *this;
+}
 OpSpec& OpSpec::Attr(AttrSpec a) {
   attrs.push_back(std::move(a));
   return *this;

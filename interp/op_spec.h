@@ -23,6 +23,8 @@ struct Formal {
   DTypeSet types = 0;
   Arity arity = Arity::kSingle;
   bool homogeneous = true;      // kVariadic: all of one element type
+  // Floats that the rule reads as numbers (scales, ends of a range): a constant stays native in every domain.
+  bool parameter = false;
 };
 
 // Where an attribute's values come from, for the generator, the validator and the attribute faults.
@@ -97,6 +99,7 @@ struct OpSpec {
   // Builder calls, chained in the row files.
   OpSpec& In(std::string n, std::string type, DTypeSet types, Arity arity = Arity::kSingle, bool homogeneous = true);
   OpSpec& Out(std::string n, std::string type, DTypeSet types, Arity arity = Arity::kSingle);
+  OpSpec& Parameter(const std::string& input);  // marks an input declared before (see Formal::parameter)
   OpSpec& Attr(AttrSpec a);
   OpSpec& Int(std::string n, int64_t otherwise, AttrDomain d = {});
   OpSpec& Float(std::string n, float otherwise, AttrDomain d = {});

@@ -1,8 +1,19 @@
 #include "interp/rule.h"
 
+#include "interp/field.h"
 #include "interp/op_spec.h"
 
 namespace assay {
+
+bool RealsOf(const Tensor& t, std::vector<double>* out) {
+  out->resize(static_cast<size_t>(t.size()));
+  for (int64_t i = 0; i < t.size(); ++i) {
+    double v = t.AsDouble(i);
+    if (t.store() == Store::kField && !FieldContext::current()->Real(v, &v)) return false;
+    (*out)[i] = v;
+  }
+  return true;
+}
 
 TypeInfo TypeInfo::Of(const Tensor& t) { return Of(t.dtype(), t.shape()); }
 TypeInfo TypeInfo::Of(DType dtype, const Shape& shape) {
@@ -44,6 +55,11 @@ bool RuleContext::KnownInts(int i, std::vector<int64_t>* out) const {
   if (!v || !v->defined()) return false;
   *out = v->AsInts();
   return true;
+}
+
+bool RuleContext::KnownReals(int i, std::vector<double>* out) const {
+  const Tensor* v = Value(i);
+  return v && v->defined() && RealsOf(*v, out);
 }
 
 bool RuleContext::HasAttr(const std::string& name) const {

@@ -18,6 +18,10 @@ namespace assay {
 
 struct OpSpec;
 
+// The elements of a floating-point or integer tensor as real numbers. False when one has none: a residue that
+// is neither a known constant nor a small fraction (see FieldContext::Real).
+bool RealsOf(const Tensor& t, std::vector<double>* out);
+
 // What is known of a value without running the graph.
 struct TypeInfo {
   DType dtype = DType::kUndefined;
@@ -53,6 +57,7 @@ class RuleContext {
   // The elements of input i when its value is known.
   const Tensor* Value(int i) const { return i < static_cast<int>(values_.size()) ? values_[i] : nullptr; }
   bool KnownInts(int i, std::vector<int64_t>* out) const;
+  bool KnownReals(int i, std::vector<double>* out) const;
 
   // Attributes, with the row's defaults; unknown ones are intervals while solving.
   bool HasAttr(const std::string& name) const;
