@@ -1,5 +1,6 @@
 #include "interp/transform.h"
 
+#include <algorithm>
 #include <cctype>
 
 namespace assay {
@@ -68,6 +69,83 @@ const TypeInfo* Subject::StaticType(const std::string& value) const {
 const Tensor* Subject::Constant(const std::string& value) const {
   auto it = known.constants.find(value);
   return it == known.constants.end() ? nullptr : &it->second;
+}
+
+namespace {
+
+// Declared extents that contradict what was inferred follow it; symbols stay where nothing is known.
+void FollowInference(const TypeInfo& inferred, ValueInfo* declared) {
+  if (!inferred.ranked) return;
+  std::vector<DimDecl> dims(inferred.dims.size());
+  bool same_rank = declared->shape && declared->shape->size() == dims.size();
+  for (size_t i = 0; i < dims.size(); ++i) {
+    if (inferred.dims[i].known()) dims[i].value = inferred.dims[i].value();
+    else if (same_rank && (*declared->shape)[i].value < 0) dims[i] = (*declared->shape)[i];
+  }
+  declared->shape = std::move(dims);
+}
+
+bool Contradicts(const TypeInfo& inferred, const ValueInfo& declared) {
+  if (declared.dtype == DType::kUndefined) return false;
+  if (declared.dtype != inferred.dtype) return true;
+  if (!declared.shape || !inferred.ranked) return false;
+  if (declared.shape->size() != inferred.dims.size()) return true;
+  for (size_t i = 0; i < inferred.dims.size(); ++i) {
+    int64_t extent = (*declared.shape)[i].value;
+    if (extent >= 0 && (Dim(extent) == inferred.dims[i]) == Truth::kFalse) return true;
+  }
+  return false;
+}
+
+bool SameDeclaration(const ValueInfo& a, const ValueInfo& b) {
+  return a.dtype == b.dtype && a.shape == b.shape;  // names may change (B27)
+}
+bool SameDeclarations(const std::vector<ValueInfo>& a, const std::vector<ValueInfo>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), SameDeclaration);
+}
+
+// The outputs of `after` against those of `before` that kept their name.
+Status CheckOutputs(const Subject& before, const Subject& after, bool same_extents) {
+  for (const ValueInfo& out : after.model.graph.outputs) {
+    const TypeInfo* was = before.model.graph.IsOutput(out.name) ? before.Type(out.name) : nullptr;
+    const TypeInfo* is = after.Type(out.name);
+    if (!is) return Invalid("the edited graph does not make its output", out.name);
+    if (!was) continue;
+    if (was->dtype != is->dtype) return Invalid("the edit changes the element type of an output", out.name);
+    if (!was->ranked || !is->ranked) continue;
+    bool same = was->dims.size() == is->dims.size();
+    if (!same) return Invalid("the edit changes the rank of an output", out.name);
+    for (size_t i = 0; same_extents && i < is->dims.size(); ++i) {
+      if (was->dims[i].known() && is->dims[i].known()) same &= was->dims[i].value() == is->dims[i].value();
+    }
+    if (!same) return Invalid("the rewrite changes the extents of an output", out.name);
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Subject> Transform::Apply(const Subject& subject, const Site& site, const Limits& limits) const {
+  Model model = TRY(apply(subject, site));
+  Subject after = TRY(Subject::Of(std::move(model), limits));
+  bool preserves = promise == Promise::kPreserves;
+  TRY(CheckOutputs(subject, after, preserves));
+  Graph& graph = after.model.graph;
+  std::erase_if(graph.value_info, [&](const ValueInfo& v) {
+    const TypeInfo* t = after.Type(v.name);
+    return !t || Contradicts(*t, v);
+  });
+  if (preserves) {
+    if (!SameDeclarations(subject.model.graph.inputs, graph.inputs) ||
+        !SameDeclarations(subject.model.graph.outputs, graph.outputs)) {
+      return Invalid("the rewrite changes the interface of the model", name);
+    }
+    return after;
+  }
+  for (ValueInfo& out : graph.outputs) {
+    if (const TypeInfo* t = after.Type(out.name)) FollowInference(*t, &out);
+  }
+  return after;
 }
 
 std::string SiteName(const Node& node) {

@@ -57,8 +57,15 @@ struct Transform {
   std::string cite;          // "owner/repo#n; ..." or "uncited"
   std::string precondition;  // faults: what makes it observable; rewrites: the side condition that keeps the meaning
   std::string ops;           // operators concerned
-  std::vector<Site> (*sites)(const Subject&) = nullptr;
-  Result<Model> (*apply)(const Subject&, const Site&) = nullptr;
+  std::string example;       // a graph in text form on which it applies; run by the contract test
+  std::function<std::vector<Site>(const Subject&)> sites;
+  // The edit alone: the edited model may still turn out not to be valid (see Apply).
+  std::function<Result<Model>(const Subject&, const Site&)> apply;
+
+  // `apply`, then inference of what it made. Declared extents of graph outputs follow inference, stale value_info is dropped. Errors: those
+  // of `apply`; Invalid when the result is no valid model, when a graph output changed its element type or rank,
+  // or, for kPreserves, when the declared type of any input or output changed.
+  Result<Subject> Apply(const Subject& subject, const Site& site, const Limits& limits = Limits{}) const;
 };
 
 // How a node is named in a Site: its name, or "%" + first output when it has none.
