@@ -1,0 +1,441 @@
+// ModelProto -> Model.
+#include <fcntl.h>
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl.h>
+#include <onnx/onnx_pb.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include "interp/onnx_io_internal.h"
+
+namespace assay {
+namespace onnx_io {
+
+// The remainder of a message once everything modelled is cleared.
+template <class Proto>
+std::string Rest(const Proto& p) {
+  return p.ByteSizeLong() == 0 ? std::string() : p.SerializeAsString();
+}
+
+// Moves a string field out of a message. A field that is present but empty stays, so that it is
+// written again.
+#define TAKE(proto, field)                             \
+  ({                                                   \
+    std::string taken_;                                \
+    if (!(proto)->field().empty()) {                   \
+      taken_ = std::move(*(proto)->mutable_##field()); \
+      (proto)->clear_##field();                        \
+    }                                                  \
+    taken_;                                            \
+  })
+
+std::optional<std::vector<DimDecl>> DeclaredShape(const onnx::TypeProto::Tensor& type) {
+  if (!type.has_shape()) return std::nullopt;
+  std::vector<DimDecl> dims;
+  for (const auto& d : type.shape().dim()) {
+    DimDecl decl;
+    if (d.has_dim_value() && d.dim_value() >= 0)
+      decl.value = d.dim_value();  // some exporters write -1
+    if (d.has_dim_param()) decl.symbol = d.dim_param();
+    dims.push_back(std::move(decl));
+  }
+  return dims;
+}
+
+class Loader {
+ public:
+  explicit Loader(LoadState* state) : state_(state) {}
+
+  Result<Model> LoadModel(onnx::ModelProto* p) {
+    Model m;
+    if (!p->has_graph()) return Invalid("has no graph; not an ONNX model");
+    m.graph = TRY(LoadGraph(p->mutable_graph(), 0));
+    p->clear_graph();
+    m.ir_version = p->ir_version();
+    if (m.ir_version != 0) p->clear_ir_version();
+    m.producer = TAKE(p, producer_name);
+    TRY(TakeOpsets(p, &m));
+    TakeMetadata(p, &m);
+    m.extra = Rest(*p);
+    return m;
+  }
+
+ private:
+  // Keeps the list itself in `extra` when the map does not say all (order, spelling, duplicates).
+  Status TakeOpsets(onnx::ModelProto* p, Model* m) {
+    constexpr int64_t kMaxVersion = 1'000'000;
+    std::string last;
+    bool canonical = true;
+    for (const auto& o : p->opset_import()) {
+      if (o.version() < 0 || o.version() > kMaxVersion) {
+        return Invalid("opset version " + std::to_string(o.version()) + " of domain '" +
+                       o.domain() + "'");
+      }
+      std::string domain = o.domain() == "ai.onnx" ? "" : o.domain();
+      canonical = canonical && o.has_domain() && o.domain() != "ai.onnx" &&
+                  o.unknown_fields().empty() && (m->opsets.empty() || last < domain);
+      m->opsets[domain] = static_cast<int>(o.version());
+      last = domain;
+    }
+    if (canonical) p->clear_opset_import();
+    return {};
+  }
+
+  void TakeMetadata(onnx::ModelProto* p, Model* m) {
+    std::string last;
+    bool canonical = true;
+    for (const auto& e : p->metadata_props()) {
+      canonical =
+          canonical && e.unknown_fields().empty() && (m->metadata.empty() || last < e.key());
+      m->metadata[e.key()] = e.value();
+      last = e.key();
+    }
+    if (canonical) p->clear_metadata_props();
+  }
+
+  Result<Graph> LoadGraph(onnx::GraphProto* p, int depth) {
+    if (depth > kMaxGraphDepth) {
+      return LimitHit("graphs are nested more than " + std::to_string(kMaxGraphDepth) + " deep");
+    }
+    state_->nodes += p->node_size();
+    if (state_->nodes > state_->limits.nodes) {
+      return LimitHit("more than " + std::to_string(state_->limits.nodes) + " nodes");
+    }
+    Graph g;
+    g.name = TAKE(p, name);
+    g.inputs = LoadValues(p->mutable_input());
+    g.outputs = LoadValues(p->mutable_output());
+    g.value_info = LoadValues(p->mutable_value_info());
+    for (auto& t : *p->mutable_initializer()) g.initializers.push_back(TRY(LoadInitializer(&t)));
+    p->clear_initializer();
+    for (auto& n : *p->mutable_node()) g.nodes.push_back(TRY(LoadNode(&n, depth)));
+    p->clear_node();
+    g.extra = Rest(*p);
+    return g;
+  }
+
+  static std::vector<ValueInfo> LoadValues(
+      google::protobuf::RepeatedPtrField<onnx::ValueInfoProto>* list) {
+    std::vector<ValueInfo> values;
+    values.reserve(static_cast<size_t>(list->size()));
+    for (auto& p : *list) values.push_back(LoadValue(&p));
+    list->Clear();
+    return values;
+  }
+
+  static ValueInfo LoadValue(onnx::ValueInfoProto* p) {
+    ValueInfo v;
+    v.name = TAKE(p, name);
+    const auto& type = p->type().tensor_type();
+    if (p->type().has_tensor_type() && type.elem_type() > 0 && type.elem_type() < kDTypeCount) {
+      v.dtype = static_cast<DType>(type.elem_type());
+      v.shape = DeclaredShape(type);
+      // What dtype and shape don't say (denotations, negative extents) keeps the type itself in
+      // `extra`.
+      onnx::ValueInfoProto plain;
+      PutType(v, plain.mutable_type());
+      if (plain.type().SerializeAsString() == p->type().SerializeAsString()) p->clear_type();
+    }
+    v.extra = Rest(*p);
+    return v;
+  }
+
+  Result<Initializer> LoadInitializer(onnx::TensorProto* p) {
+    Initializer i;
+    i.name = TAKE(p, name);
+    Result<Tensor> t = TakeTensor(p, state_);
+    if (!t.ok()) return t.error().In("initializer '" + i.name + "'");
+    i.value = std::move(*t);
+    i.extra = Rest(*p);
+    return i;
+  }
+
+  Result<NodePtr> LoadNode(onnx::NodeProto* p, int depth) {
+    auto n = std::make_shared<Node>();
+    n->name = TAKE(p, name);
+    n->op = TAKE(p, op_type);
+    if (p->domain() != "ai.onnx") n->domain = TAKE(p, domain);  // the spelling stays in `extra`
+    for (auto& s : *p->mutable_input()) n->inputs.push_back(std::move(s));
+    for (auto& s : *p->mutable_output()) n->outputs.push_back(std::move(s));
+    p->clear_input();
+    p->clear_output();
+    for (auto& a : *p->mutable_attribute()) {
+      Attribute out;
+      out.name = TAKE(&a, name);
+      Result<AttrValue> v = LoadAttr(&a, depth);
+      if (!v.ok()) return v.error().In(n->op + " '" + n->name + "': attribute '" + out.name + "'");
+      out.value = std::move(*v);
+      if (TypeOf(out.value) != AttrType::kOpaque) out.extra = Rest(a);
+      n->attrs.push_back(std::move(out));
+    }
+    p->clear_attribute();
+    n->extra = Rest(*p);
+    return NodePtr(std::move(n));
+  }
+
+  using AttrProto = onnx::AttributeProto;
+  // The type by the value fields present: models of IR version 1 don't say it. Errors: several, or
+  // another than the type says.
+  static Result<AttrProto::AttributeType> KindOfAttr(const AttrProto& a) {
+    std::vector<AttrProto::AttributeType> present;
+    auto add = [&](bool has, AttrProto::AttributeType t) {
+      if (has) present.push_back(t);
+    };
+    add(a.has_i(), AttrProto::INT);
+    add(a.has_f(), AttrProto::FLOAT);
+    add(a.has_s(), AttrProto::STRING);
+    add(a.has_t(), AttrProto::TENSOR);
+    add(a.has_g(), AttrProto::GRAPH);
+    add(a.has_sparse_tensor(), AttrProto::SPARSE_TENSOR);
+    add(a.has_tp(), AttrProto::TYPE_PROTO);
+    add(a.ints_size() > 0, AttrProto::INTS);
+    add(a.floats_size() > 0, AttrProto::FLOATS);
+    add(a.strings_size() > 0, AttrProto::STRINGS);
+    add(a.tensors_size() > 0, AttrProto::TENSORS);
+    add(a.graphs_size() > 0, AttrProto::GRAPHS);
+    add(a.sparse_tensors_size() > 0, AttrProto::SPARSE_TENSORS);
+    add(a.type_protos_size() > 0, AttrProto::TYPE_PROTOS);
+    if (present.size() > 1) return Invalid("holds more than one value");
+    AttrProto::AttributeType type = a.type();
+    if (present.empty() || type == AttrProto::UNDEFINED) return present.empty() ? type : present[0];
+    if (present[0] != type) {
+      return Invalid("type " + std::to_string(type) + ", but its value is of type " +
+                     std::to_string(present[0]));
+    }
+    return type;
+  }
+
+  Result<AttrValue> LoadAttr(AttrProto* a, int depth) {
+    AttrProto::AttributeType kind = TRY(KindOfAttr(*a));
+    if (a->has_ref_attr_name()) kind = AttrProto::UNDEFINED;
+    if (kind == AttrProto::GRAPH && !a->has_g()) return Invalid("is a graph without a value");
+    if (kind == AttrProto::TENSOR && !a->has_t()) return Invalid("is a tensor without a value");
+    if (kind == AttrProto::TENSOR) return LoadTensorAttr(a);
+    std::optional<AttrValue> v;
+    switch (kind) {
+      case AttrProto::INT:
+        v = a->i();
+        break;
+      case AttrProto::FLOAT:
+        v = a->f();
+        break;
+      case AttrProto::STRING:
+        v = a->s();
+        break;
+      case AttrProto::INTS:
+        v = std::vector<int64_t>(a->ints().begin(), a->ints().end());
+        break;
+      case AttrProto::FLOATS:
+        v = std::vector<float>(a->floats().begin(), a->floats().end());
+        break;
+      case AttrProto::STRINGS:
+        v = std::vector<std::string>(a->strings().begin(), a->strings().end());
+        break;
+      case AttrProto::GRAPH:
+        v = std::make_shared<const Graph>(TRY(LoadGraph(a->mutable_g(), depth + 1)));
+        break;
+      default:
+        return AttrValue(Opaque{a->SerializeAsString()});
+    }
+    ClearValue(a);
+    return *std::move(v);
+  }
+
+  // What the tensor has beyond its value (a name, ...) stays in the attribute's remainder.
+  Result<AttrValue> LoadTensorAttr(AttrProto* a) {
+    Tensor t = TRY(TakeTensor(a->mutable_t(), state_));
+    if (!t.defined()) return AttrValue(Opaque{a->SerializeAsString()});
+    a->clear_type();
+    if (a->t().ByteSizeLong() == 0) a->clear_t();
+    return AttrValue(std::move(t));
+  }
+
+  static void ClearValue(AttrProto* a) {
+    a->clear_type();
+    a->clear_i();
+    a->clear_f();
+    a->clear_s();
+    a->clear_g();
+    a->clear_ints();
+    a->clear_floats();
+    a->clear_strings();
+  }
+
+  LoadState* state_;
+};
+
+#undef TAKE
+
+// Nested graphs take three messages a level; the rest leaves room for types and functions.
+constexpr int kRecursionLimit = 4 * kMaxGraphDepth + 20;
+// protobuf's own limit for one message.
+constexpr int64_t kMaxFileBytes = INT_MAX;
+
+template <class Proto>
+bool ParseStream(google::protobuf::io::ZeroCopyInputStream* in, Proto* p) {
+  google::protobuf::io::CodedInputStream coded(in);
+  coded.SetRecursionLimit(kRecursionLimit);
+  return p->ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage();
+}
+
+const char kNotProtobuf[] = "is truncated or not an ONNX file (protobuf can't parse it)";
+
+template <class Proto>
+Status ParseBytes(std::string_view bytes, Proto* p) {
+  if (bytes.empty()) return Invalid("is empty");
+  if (static_cast<int64_t>(bytes.size()) > kMaxFileBytes)
+    return Invalid("is larger than the 2 GB of protobuf");
+  google::protobuf::io::ArrayInputStream in(bytes.data(), static_cast<int>(bytes.size()));
+  if (!ParseStream(&in, p)) return Invalid(kNotProtobuf);
+  return {};
+}
+
+// A file opened for reading; Invalid when it is missing or a folder.
+class InputFile {
+ public:
+  ~InputFile() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Status Open(const std::string& path) {
+    fd_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat st {};
+    if (fd_ < 0 || fstat(fd_, &st) != 0)
+      return Invalid(std::string("can't be read: ") + std::strerror(errno));
+    if (S_ISDIR(st.st_mode)) return Invalid("is a folder, not a file");
+    if (S_ISREG(st.st_mode)) size_ = st.st_size;
+    return {};
+  }
+  int fd() const { return fd_; }
+  int64_t size() const { return size_; }  // -1: not a regular file
+
+ private:
+  int fd_ = -1;
+  int64_t size_ = -1;
+};
+
+template <class Proto>
+Status ParseFile(const std::string& path, Proto* p) {
+  InputFile file;
+  TRY(file.Open(path));
+  if (file.size() == 0) return Invalid("is empty");
+  if (file.size() > kMaxFileBytes)
+    return Invalid(
+        "is larger than the 2 GB of protobuf; weights of this size belong into external data");
+  google::protobuf::io::FileInputStream in(file.fd(), 1 << 20);
+  if (!ParseStream(&in, p)) return Invalid(kNotProtobuf);
+  return {};
+}
+
+Result<Model> FromProto(onnx::ModelProto* p, LoadState* state) {
+  return Loader(state).LoadModel(p);
+}
+
+Result<Tensor> FromProto(onnx::TensorProto* p, LoadState* state) {
+  Tensor t = TRY(TakeTensor(p, state));
+  if (!t.defined())
+    return Unsupported("element type " + std::to_string(p->data_type()) + " or a segment");
+  return t;
+}
+
+// The text before the file's own name, "" or ending in a slash.
+std::string FolderOf(const std::string& path) {
+  size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "" : path.substr(0, slash + 1);
+}
+
+template <class T>
+Result<T> Within(Result<T> r, const std::string& where) {
+  if (!r.ok()) return r.error().In(where);
+  return r;
+}
+
+template <class Proto, class T>
+Result<T> LoadFile(const std::string& path, const Limits& limits) {
+  Proto p;
+  if (Status s = ParseFile(path, &p); !s.ok()) return s.error().In(path);
+  LoadState state{limits, FolderOf(path), true};
+  return Within(FromProto(&p, &state), path);
+}
+
+template <class Proto, class T>
+Result<T> LoadBytes(std::string_view bytes, const std::string& where, const Limits& limits) {
+  Proto p;
+  if (Status s = ParseBytes(bytes, &p); !s.ok()) return s.error().In(where);
+  LoadState state{limits};
+  return Within(FromProto(&p, &state), where);
+}
+
+}  // namespace onnx_io
+
+Result<Model> LoadModel(const std::string& path, const Limits& limits) {
+  return onnx_io::LoadFile<onnx::ModelProto, Model>(path, limits);
+}
+Result<Model> ParseModel(std::string_view bytes, const std::string& where, const Limits& limits) {
+  return onnx_io::LoadBytes<onnx::ModelProto, Model>(bytes, where, limits);
+}
+Result<Tensor> LoadTensor(const std::string& path, const Limits& limits) {
+  return onnx_io::LoadFile<onnx::TensorProto, Tensor>(path, limits);
+}
+Result<Tensor> ParseTensor(std::string_view bytes, const std::string& where, const Limits& limits) {
+  return onnx_io::LoadBytes<onnx::TensorProto, Tensor>(bytes, where, limits);
+}
+
+Result<std::string> ReadFile(const std::string& path, int64_t max_bytes) {
+  onnx_io::InputFile file;
+  if (Status s = file.Open(path); !s.ok()) return s.error().In(path);
+  std::string bytes;
+  char block[1 << 16];
+  for (;;) {
+    ssize_t n = read(file.fd(), block, sizeof(block));
+    if (n < 0) return Invalid(std::string("can't be read: ") + std::strerror(errno), path);
+    if (n == 0) return bytes;
+    bytes.append(block, static_cast<size_t>(n));
+    if (static_cast<int64_t>(bytes.size()) > max_bytes) {
+      return LimitHit("is longer than " + std::to_string(max_bytes) + " bytes", path);
+    }
+  }
+}
+
+ValueKind KindOf(const ValueInfo& value) {
+  if (value.dtype != DType::kUndefined) return ValueKind::kTensor;
+  onnx::ValueInfoProto p;
+  if (!p.ParseFromString(value.extra)) return ValueKind::kUnknown;
+  switch (p.type().value_case()) {
+    case onnx::TypeProto::kTensorType:
+      return ValueKind::kTensor;
+    case onnx::TypeProto::kSequenceType:
+      return ValueKind::kSequence;
+    case onnx::TypeProto::kOptionalType:
+      return ValueKind::kOptional;
+    case onnx::TypeProto::kMapType:
+      return ValueKind::kMap;
+    case onnx::TypeProto::kSparseTensorType:
+      return ValueKind::kSparseTensor;
+    default:
+      return ValueKind::kUnknown;
+  }
+}
+
+const char* ValueKindName(ValueKind kind) {
+  switch (kind) {
+    case ValueKind::kTensor:
+      return "tensor";
+    case ValueKind::kSequence:
+      return "sequence";
+    case ValueKind::kOptional:
+      return "optional";
+    case ValueKind::kMap:
+      return "map";
+    case ValueKind::kSparseTensor:
+      return "sparse tensor";
+    case ValueKind::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+}  // namespace assay
