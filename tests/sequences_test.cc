@@ -98,7 +98,7 @@ TEST(Sequences, DenseGraphsStayBounded) {
     before = now;
   }
   SequenceSet set, again;
-  again.Insert({"Op7"});  // what was there before must not change what is kept
+  again.Insert(SplitSequence("Op7"));  // what was there before must not change what is kept
   ASSERT_TRUE(set.Insert(g).ok());
   ASSERT_TRUE(again.Insert(g).ok());
   EXPECT_EQ(set.Count(2), 1600);
