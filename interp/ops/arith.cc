@@ -1,5 +1,5 @@
-// Add, Sub, Mul, Div with numpy broadcasting (ONNX Add, Sub, Mul, Div; opset 7, 13, 14).
-#include "interp/kernels.h"
+// Add, Sub, Mul, Div with numpy broadcasting (ONNX Add, Sub, Mul, Div; opset 7, 13, 14), and Neg (6, 13).
+#include "interp/ops/elementwise.h"
 
 namespace assay {
 namespace {
@@ -24,31 +24,29 @@ struct DivFn {
     return static_cast<T>(a / b);
   }
 };
+struct NegFn {
+  template <class T> T operator()(T x) const {
+    if constexpr (std::is_integral_v<T>) return WrapSub(T(0), x);  // of INT_MIN: INT_MIN
+    else return -x;
+  }
+};
 
-// C = fn(A, B), broadcast.
-template <class Fn>
-Status Binary(KernelContext& c) {
-  Tensor* out = TRY(c.Out(0));
-  return VisitNumeric(c.in(0), [&](auto zero) -> Status {
-    using T = decltype(zero);
-    const T* a = c.data<T>(0);
-    const T* b = c.data<T>(1);
-    T* y = out->mutable_data<T>();
-    Fn fn;
-    ForBroadcast2(out->shape(), c.in(0).shape(), c.in(1).shape(),
-                  [&](int64_t i, int64_t ia, int64_t ib) { y[i] = fn(a[ia], b[ib]); });
-    return {};
-  });
+// Integer division by zero is undefined and traps in runtimes, so a generated integer divisor is a constant.
+bool DrawDiv(Choices& choices, Draft& d) {
+  DType t = d.inputs[0].dtype;
+  if (!IsInt(t)) return true;
+  double divisor = static_cast<double>(choices.Between(1, 7));
+  if (IsSigned(t) && choices.Chance(0.3)) divisor = -divisor;
+  d.SetConstant(1, OneElement(t, divisor));
+  return true;
 }
 
-void AddVersions(std::vector<OpSpec>& rows, const char* name, EvalFn eval, uint32_t traits) {
+void AddVersions(std::vector<OpSpec>& rows, const char* name, EvalFn eval, uint32_t traits, DrawFn draw = nullptr) {
   OpSpec v7 = Op(name, 7)
                   .In("A", "T", kFloats16 | kInts32_64).In("B", "T", kFloats16 | kInts32_64)
                   .Out("C", "T", kFloats16 | kInts32_64)
-                  .Rule(BroadcastAll).Eval(eval).Traits(kElementwise | kBroadcasts | traits);
-  rows.push_back(v7);
-  rows.push_back(v7.Since(13).Types("T", kFloatsBf16 | kInts32_64));
-  rows.push_back(v7.Since(14).Types("T", kFloatsBf16 | kInts));
+                  .Rule(BroadcastAll).Eval(eval).Draw(draw).Traits(kElementwise | kBroadcasts | traits);
+  PushVersions(rows, v7, "T", {{13, kFloatsBf16 | kInts32_64}, {14, kFloatsBf16 | kInts}});
 }
 
 }  // namespace
@@ -58,7 +56,10 @@ std::vector<OpSpec> ops_arith() {
   AddVersions(rows, "Add", Binary<AddFn>, kCommutative);
   AddVersions(rows, "Sub", Binary<SubFn>, 0);
   AddVersions(rows, "Mul", Binary<MulFn>, kCommutative);
-  AddVersions(rows, "Div", Binary<DivFn>, 0);
+  AddVersions(rows, "Div", Binary<DivFn>, 0, DrawDiv);
+  OpSpec neg = Op("Neg", 6).In("X", "T", kFloats16 | kSignedInts).Out("Y", "T", kFloats16 | kSignedInts)
+                   .Rule(SameAsInput0).Eval(UnaryNumeric<NegFn>).Traits(kElementwise).Class(Accuracy::kExact);
+  PushVersions(rows, neg, "T", {{13, kFloatsBf16 | kSignedInts}});
   return rows;
 }
 
