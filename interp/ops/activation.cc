@@ -1,40 +1,62 @@
-// Activations of one operand: Relu, LeakyRelu, Elu, Selu, Celu, ThresholdedRelu, HardSigmoid, HardSwish, Sigmoid,
-// Tanh, Softplus, Softsign, Gelu, Mish (ONNX opset 1 to 20). PRelu, Clip and Shrink are in clip.cc.
+// Activations of one operand: Relu, LeakyRelu, Elu, Selu, Celu, ThresholdedRelu, HardSigmoid,
+// HardSwish, Sigmoid, Tanh, Softplus, Softsign, Gelu, Mish (ONNX opset 1 to 20). PRelu, Clip and
+// Shrink are in clip.cc.
 #include "interp/ops/elementwise.h"
 
 namespace assay {
 namespace {
 
-// Numbers of the functors below: T() is 0, One<T>() is 1 (made from an integer, which is cheap in the field).
+// Numbers of the functors below: T() is 0, One<T>() is 1 (made from an integer, which is cheap in
+// the field).
 template <class T>
 T One() {
   return T(1);
 }
 
 struct ReluFn {  // max(0, x)
-  template <class T> T operator()(T x) const { return ScalarMax(x, T()); }
+  template <class T>
+  T operator()(T x) const {
+    return ScalarMax(x, T());
+  }
 };
 struct SigmoidFn {
-  template <class T> T operator()(T x) const { return ScalarSigmoid(x); }
+  template <class T>
+  T operator()(T x) const {
+    return ScalarSigmoid(x);
+  }
 };
 struct TanhFn {
-  template <class T> T operator()(T x) const { return ScalarTanh(x); }
+  template <class T>
+  T operator()(T x) const {
+    return ScalarTanh(x);
+  }
 };
 struct SoftsignFn {  // x / (1 + |x|)
-  template <class T> T operator()(T x) const { return x / (One<T>() + ScalarAbs(x)); }
+  template <class T>
+  T operator()(T x) const {
+    return x / (One<T>() + ScalarAbs(x));
+  }
 };
 
 // ln(1 + e^x); for real numbers without overflow.
 template <class T>
 T Softplus(T x) {
-  if constexpr (kIsFp<T>) return ScalarLog(One<T>() + ScalarExp(x));
-  else return ScalarMax(x, T()) + std::log1p(std::exp(-std::fabs(x)));
+  if constexpr (kIsFp<T>)
+    return ScalarLog(One<T>() + ScalarExp(x));
+  else
+    return ScalarMax(x, T()) + std::log1p(std::exp(-std::fabs(x)));
 }
 struct SoftplusFn {
-  template <class T> T operator()(T x) const { return Softplus(x); }
+  template <class T>
+  T operator()(T x) const {
+    return Softplus(x);
+  }
 };
 struct MishFn {  // x tanh(ln(1 + e^x))
-  template <class T> T operator()(T x) const { return x * ScalarTanh(Softplus(x)); }
+  template <class T>
+  T operator()(T x) const {
+    return x * ScalarTanh(Softplus(x));
+  }
 };
 
 template <class T>
@@ -86,13 +108,18 @@ struct HardSwishFn {  // x max(0, min(1, x / 6 + 1/2))
   T operator()(T x) const { return x * ScalarMax(T(), ScalarMin(One<T>(), sixth * x + half)); }
 };
 
-// A number of the specification as graphs that spell an operator out hold it: rounded to the operand's type.
+// A number of the specification as graphs that spell an operator out hold it: rounded to the
+// operand's type.
 double RoundedTo(DType t, double v) {
   switch (t) {
-    case DType::kDouble: return v;
-    case DType::kFloat16: return HalfToFloat(FloatToHalf(static_cast<float>(v)));
-    case DType::kBfloat16: return Bfloat16ToFloat(FloatToBfloat16(static_cast<float>(v)));
-    default: return static_cast<float>(v);
+    case DType::kDouble:
+      return v;
+    case DType::kFloat16:
+      return HalfToFloat(FloatToHalf(static_cast<float>(v)));
+    case DType::kBfloat16:
+      return Bfloat16ToFloat(FloatToBfloat16(static_cast<float>(v)));
+    default:
+      return static_cast<float>(v);
   }
 }
 
@@ -107,8 +134,12 @@ template <class T>
 struct GeluTanhFn {  // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
   T half, root, cubic;
   explicit GeluTanhFn(const KernelContext& c)
-      : half(T(0.5)), root(T(0.79788456080286535588)), cubic(T(RoundedTo(c.in(0).dtype(), 0.044715))) {}
-  T operator()(T x) const { return half * x * (One<T>() + ScalarTanh(root * (x + cubic * x * x * x))); }
+      : half(T(0.5)),
+        root(T(0.79788456080286535588)),
+        cubic(T(RoundedTo(c.in(0).dtype(), 0.044715))) {}
+  T operator()(T x) const {
+    return half * x * (One<T>() + ScalarTanh(root * (x + cubic * x * x * x)));
+  }
 };
 
 Status EvalGelu(KernelContext& c) {
@@ -122,7 +153,11 @@ void CeluRule(RuleContext& c) {
 
 // A row from X to Y.
 OpSpec Activation(const char* name, int since, EvalFn eval, DTypeSet types = kFloats16) {
-  return Op(name, since).In("X", "T", types).Out("Y", "T", types).Rule(SameAsInput0).Eval(eval)
+  return Op(name, since)
+      .In("X", "T", types)
+      .Out("Y", "T", types)
+      .Rule(SameAsInput0)
+      .Eval(eval)
       .Traits(kElementwise);
 }
 
@@ -130,22 +165,26 @@ void RampRows(std::vector<OpSpec>& rows) {
   PushVersions(rows, Activation("Relu", 6, UnaryNumeric<ReluFn>).Class(Accuracy::kExact), "T",
                {{13, kFloatsBf16}, {14, kFloatsBf16 | kSignedInts}});
   // 0.01 in ONNX and PyTorch; 0.2 in TensorFlow, 0.3 in Keras, 0.1 in Darknet.
-  PushVersions(rows, Activation("LeakyRelu", 6, UnaryWith<LeakyReluFn>)
-                         .Float("alpha", 0.01f, {.floats = {0.01f, 0.2f, 0.3f, 0.1f, 0.0f, 1.0f}}),
+  PushVersions(rows,
+               Activation("LeakyRelu", 6, UnaryWith<LeakyReluFn>)
+                   .Float("alpha", 0.01f, {.floats = {0.01f, 0.2f, 0.3f, 0.1f, 0.0f, 1.0f}}),
                "T", {{16, kFloatsBf16}});
   rows.push_back(Activation("ThresholdedRelu", 10, UnaryWith<ThresholdedReluFn>)
                      .Float("alpha", 1.0f, {.floats = {1.0f, 0.0f, 0.5f, 2.0f}})
-                     .Traits(kDiscontinuous).Class(Accuracy::kExact));
+                     .Traits(kDiscontinuous)
+                     .Class(Accuracy::kExact));
 }
 
 void ExponentialRows(std::vector<OpSpec>& rows) {
   rows.push_back(Activation("Elu", 6, UnaryWith<EluFn>)
                      .Float("alpha", 1.0f, {.floats = {1.0f, 0.5f, 1.5f, 0.1f}}));
   // The constants of the paper, and shorter ones that converters have written.
-  rows.push_back(Activation("Selu", 6, UnaryWith<SeluFn>)
-                     .Float("alpha", 1.67326319217681884765625f, {.floats = {1.67326319f, 1.6732f, 1.0f}})
-                     .Float("gamma", 1.05070102214813232421875f, {.floats = {1.05070102f, 1.0507f, 1.0f}}));
-  rows.push_back(Activation("Celu", 12, UnaryWith<CeluFn>, Bit(DType::kFloat)).Rule(CeluRule)
+  rows.push_back(
+      Activation("Selu", 6, UnaryWith<SeluFn>)
+          .Float("alpha", 1.67326319217681884765625f, {.floats = {1.67326319f, 1.6732f, 1.0f}})
+          .Float("gamma", 1.05070102214813232421875f, {.floats = {1.05070102f, 1.0507f, 1.0f}}));
+  rows.push_back(Activation("Celu", 12, UnaryWith<CeluFn>, Bit(DType::kFloat))
+                     .Rule(CeluRule)
                      .Float("alpha", 1.0f, {.floats = {1.0f, 0.5f, 2.0f, 1.5f}}));
 }
 
@@ -168,12 +207,20 @@ std::vector<OpSpec> ops_activation() {
   RampRows(rows);
   ExponentialRows(rows);
   SigmoidRows(rows);
-  OpSpec tanh = Op("Tanh", 6).In("input", "T", kFloats16).Out("output", "T", kFloats16).Rule(SameAsInput0)
-                    .Eval(Unary<TanhFn>).Traits(kElementwise);
+  OpSpec tanh = Op("Tanh", 6)
+                    .In("input", "T", kFloats16)
+                    .Out("output", "T", kFloats16)
+                    .Rule(SameAsInput0)
+                    .Eval(Unary<TanhFn>)
+                    .Traits(kElementwise);
   PushVersions(rows, tanh, "T", {{13, kFloatsBf16}});
   rows.push_back(Activation("Softplus", 1, Unary<SoftplusFn>));
-  rows.push_back(Op("Softsign", 1).In("input", "T", kFloats16).Out("output", "T", kFloats16).Rule(SameAsInput0)
-                     .Eval(Unary<SoftsignFn>).Traits(kElementwise));
+  rows.push_back(Op("Softsign", 1)
+                     .In("input", "T", kFloats16)
+                     .Out("output", "T", kFloats16)
+                     .Rule(SameAsInput0)
+                     .Eval(Unary<SoftsignFn>)
+                     .Traits(kElementwise));
   return rows;
 }
 

@@ -1,20 +1,31 @@
-// Add, Sub, Mul, Div with numpy broadcasting (ONNX Add, Sub, Mul, Div; opset 7, 13, 14), and Neg (6, 13).
+// Add, Sub, Mul, Div with numpy broadcasting (ONNX Add, Sub, Mul, Div; opset 7, 13, 14), and Neg
+// (6, 13).
 #include "interp/ops/elementwise.h"
 
 namespace assay {
 namespace {
 
 struct AddFn {
-  template <class T> T operator()(T a, T b) const { return WrapAdd(a, b); }
+  template <class T>
+  T operator()(T a, T b) const {
+    return WrapAdd(a, b);
+  }
 };
 struct SubFn {
-  template <class T> T operator()(T a, T b) const { return WrapSub(a, b); }
+  template <class T>
+  T operator()(T a, T b) const {
+    return WrapSub(a, b);
+  }
 };
 struct MulFn {
-  template <class T> T operator()(T a, T b) const { return WrapMul(a, b); }
+  template <class T>
+  T operator()(T a, T b) const {
+    return WrapMul(a, b);
+  }
 };
 struct DivFn {
-  template <class T> T operator()(T a, T b) const {
+  template <class T>
+  T operator()(T a, T b) const {
     if constexpr (std::is_integral_v<T>) {
       if (b == 0) return 0;  // undefined in the specification; never a trap
       if constexpr (std::is_signed_v<T>) {
@@ -25,13 +36,17 @@ struct DivFn {
   }
 };
 struct NegFn {
-  template <class T> T operator()(T x) const {
-    if constexpr (std::is_integral_v<T>) return WrapSub(T(0), x);  // of INT_MIN: INT_MIN
-    else return -x;
+  template <class T>
+  T operator()(T x) const {
+    if constexpr (std::is_integral_v<T>)
+      return WrapSub(T(0), x);  // of INT_MIN: INT_MIN
+    else
+      return -x;
   }
 };
 
-// Integer division by zero is undefined and traps in runtimes, so a generated integer divisor is a constant.
+// Integer division by zero is undefined and traps in runtimes, so a generated integer divisor is a
+// constant.
 bool DrawDiv(Choices& choices, Draft& d) {
   DType t = d.inputs[0].dtype;
   if (!IsInt(t)) return true;
@@ -41,11 +56,16 @@ bool DrawDiv(Choices& choices, Draft& d) {
   return true;
 }
 
-void AddVersions(std::vector<OpSpec>& rows, const char* name, EvalFn eval, uint32_t traits, DrawFn draw = nullptr) {
+void AddVersions(std::vector<OpSpec>& rows, const char* name, EvalFn eval, uint32_t traits,
+                 DrawFn draw = nullptr) {
   OpSpec v7 = Op(name, 7)
-                  .In("A", "T", kFloats16 | kInts32_64).In("B", "T", kFloats16 | kInts32_64)
+                  .In("A", "T", kFloats16 | kInts32_64)
+                  .In("B", "T", kFloats16 | kInts32_64)
                   .Out("C", "T", kFloats16 | kInts32_64)
-                  .Rule(BroadcastAll).Eval(eval).Draw(draw).Traits(kElementwise | kBroadcasts | traits);
+                  .Rule(BroadcastAll)
+                  .Eval(eval)
+                  .Draw(draw)
+                  .Traits(kElementwise | kBroadcasts | traits);
   PushVersions(rows, v7, "T", {{13, kFloatsBf16 | kInts32_64}, {14, kFloatsBf16 | kInts}});
 }
 
@@ -57,8 +77,13 @@ std::vector<OpSpec> ops_arith() {
   AddVersions(rows, "Sub", Binary<SubFn>, 0);
   AddVersions(rows, "Mul", Binary<MulFn>, kCommutative);
   AddVersions(rows, "Div", Binary<DivFn>, 0, DrawDiv);
-  OpSpec neg = Op("Neg", 6).In("X", "T", kFloats16 | kSignedInts).Out("Y", "T", kFloats16 | kSignedInts)
-                   .Rule(SameAsInput0).Eval(UnaryNumeric<NegFn>).Traits(kElementwise).Class(Accuracy::kExact);
+  OpSpec neg = Op("Neg", 6)
+                   .In("X", "T", kFloats16 | kSignedInts)
+                   .Out("Y", "T", kFloats16 | kSignedInts)
+                   .Rule(SameAsInput0)
+                   .Eval(UnaryNumeric<NegFn>)
+                   .Traits(kElementwise)
+                   .Class(Accuracy::kExact);
   PushVersions(rows, neg, "T", {{13, kFloatsBf16 | kSignedInts}});
   return rows;
 }

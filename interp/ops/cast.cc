@@ -1,7 +1,7 @@
 // Cast (ONNX opset 6, 9, 13) and CastLike (15).
 //
-// In the double domain every real type is a double and casts between them change nothing; in the field they are
-// the identity. What a cast to integers does there is described in elementwise.h.
+// In the double domain every real type is a double and casts between them change nothing; in the
+// field they are the identity. What a cast to integers does there is described in elementwise.h.
 #include <charconv>
 #include <cstdlib>
 
@@ -16,11 +16,16 @@ constexpr DTypeSet kCast6 = kFloats16 | kInts | kBoolSet, kCast9 = kCast6 | Bit(
 // Any number to any number; bool is the functors' own affair.
 template <class To, class From>
 To ConvertTo(From x) {
-  if constexpr (std::is_same_v<To, From>) return x;
-  else if constexpr (std::is_integral_v<To>) return IntegerFrom<To>(x);
-  else if constexpr (std::is_integral_v<From>) return FromInteger<To>(x);
-  else if constexpr (kIsFp<From>) return To();  // a kernel never sees the field beside real numbers
-  else return static_cast<To>(x);
+  if constexpr (std::is_same_v<To, From>)
+    return x;
+  else if constexpr (std::is_integral_v<To>)
+    return IntegerFrom<To>(x);
+  else if constexpr (std::is_integral_v<From>)
+    return FromInteger<To>(x);
+  else if constexpr (kIsFp<From>)
+    return To();  // a kernel never sees the field beside real numbers
+  else
+    return static_cast<To>(x);
 }
 
 // Calls f with the C++ type of the numbers in t; bool counts as uint8_t.
@@ -43,7 +48,8 @@ Status CastNumbers(const Tensor& in, Tensor* out) {
     return VisitNumbers(*out, [&](auto to) -> Status {
       using To = decltype(to);
       To* y = out->mutable_data<To>();
-      for (int64_t i = 0; i < in.size(); ++i) y[i] = ConvertTo<To>(from_bool ? From(x[i] != From()) : x[i]);
+      for (int64_t i = 0; i < in.size(); ++i)
+        y[i] = ConvertTo<To>(from_bool ? From(x[i] != From()) : x[i]);
       return {};
     });
   });
@@ -93,7 +99,8 @@ bool Read(std::string_view text, T* value) {
   return error == std::errc() && stop == text.data() + text.size();
 }
 
-// A number of type To from text; "3.7" as an integer is 3. Integers are read exactly where they are written so.
+// A number of type To from text; "3.7" as an integer is 3. Integers are read exactly where they are
+// written so.
 template <class To>
 bool Parse(const std::string& text, To* value) {
   double real;
@@ -139,7 +146,8 @@ Status EvalCast(KernelContext& c) {
 
 void CastRule(RuleContext& c) {
   int64_t to = c.IntValue("to");
-  bool known = to > 0 && to < kDTypeCount && Contains(c.spec().outputs[0].types, static_cast<DType>(to));
+  bool known =
+      to > 0 && to < kDTypeCount && Contains(c.spec().outputs[0].types, static_cast<DType>(to));
   c.Require(known, "'to' is an element type that this version casts to");
   OutLike(c, 0, known ? static_cast<DType>(to) : c.dtype(0));
 }
@@ -154,29 +162,37 @@ std::vector<int64_t> Numbers(DTypeSet types) {
   return list;
 }
 
-// Types that hold what models cast: to narrow or unsigned ones only from where no value can fall out of range,
-// since there the specification leaves the result open.
+// Types that hold what models cast: to narrow or unsigned ones only from where no value can fall
+// out of range, since there the specification leaves the result open.
 bool DrawCast(Choices& choices, Draft& d) {
   DType from = d.inputs[0].dtype;
   if (from == DType::kString) return false;
-  std::vector<DType> to = {DType::kFloat, DType::kFloat,   DType::kFloat, DType::kDouble, DType::kFloat16,
-                           DType::kInt64, DType::kInt64, DType::kInt32, DType::kBool};
+  std::vector<DType> to = {DType::kFloat,  DType::kFloat,   DType::kFloat,
+                           DType::kDouble, DType::kFloat16, DType::kInt64,
+                           DType::kInt64,  DType::kInt32,   DType::kBool};
   if (from == DType::kBool) {
-    for (DType t : {DType::kUint8, DType::kInt8, DType::kUint32, DType::kInt16, DType::kUint16}) to.push_back(t);
+    for (DType t : {DType::kUint8, DType::kInt8, DType::kUint32, DType::kInt16, DType::kUint16})
+      to.push_back(t);
   }
   if (from == DType::kUint8) {
     for (DType t : {DType::kUint16, DType::kUint32, DType::kUint64, DType::kInt16}) to.push_back(t);
   }
-  if (from == DType::kFloat && Contains(d.spec->outputs[0].types, DType::kBfloat16)) to.push_back(DType::kBfloat16);
+  if (from == DType::kFloat && Contains(d.spec->outputs[0].types, DType::kBfloat16))
+    to.push_back(DType::kBfloat16);
   std::erase(to, from);
   d.Set("to", static_cast<int64_t>(choices.Pick(to)));
   return true;
 }
 
 OpSpec CastRow(int since, DTypeSet types) {
-  return Op("Cast", since).In("input", "T1", types).Out("output", "T2", types)
+  return Op("Cast", since)
+      .In("input", "T1", types)
+      .Out("output", "T2", types)
       .Attr({"to", AttrType::kInt, true, std::nullopt, {.ints = Numbers(types)}})
-      .Rule(CastRule).Eval(EvalCast).Draw(DrawCast).Traits(kElementwise | kDiscontinuous);
+      .Rule(CastRule)
+      .Eval(EvalCast)
+      .Draw(DrawCast)
+      .Traits(kElementwise | kDiscontinuous);
 }
 
 }  // namespace
@@ -186,8 +202,12 @@ std::vector<OpSpec> ops_cast() {
   rows.push_back(CastRow(6, kCast6));
   rows.push_back(CastRow(9, kCast9));
   rows.push_back(CastRow(13, kCast13));
-  rows.push_back(Op("CastLike", 15).In("input", "T1", kCast13).In("target_type", "T2", kCast13)
-                     .Out("output", "T2", kCast13).Rule(CastLikeRule).Eval(EvalCast)
+  rows.push_back(Op("CastLike", 15)
+                     .In("input", "T1", kCast13)
+                     .In("target_type", "T2", kCast13)
+                     .Out("output", "T2", kCast13)
+                     .Rule(CastLikeRule)
+                     .Eval(EvalCast)
                      .Traits(kElementwise | kDiscontinuous));
   return rows;
 }

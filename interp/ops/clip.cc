@@ -4,9 +4,11 @@
 namespace assay {
 namespace {
 
-constexpr float kLowest = std::numeric_limits<float>::lowest(), kHighest = std::numeric_limits<float>::max();
+constexpr float kLowest = std::numeric_limits<float>::lowest(),
+                kHighest = std::numeric_limits<float>::max();
 
-// Y = min(max(X, lo), hi); where lo > hi the result is hi, as in numpy. A null bound does not bound.
+// Y = min(max(X, lo), hi); where lo > hi the result is hi, as in numpy. A null bound does not
+// bound.
 template <class T>
 void Bound(const T* x, T* y, int64_t n, const T* lo, const T* hi) {
   for (int64_t i = 0; i < n; ++i) {
@@ -53,7 +55,8 @@ void ClipRule(RuleContext& c) {
 // A lower and a larger upper bound, Relu6 and [-1, 1] most often.
 std::pair<double, double> DrawBounds(Choices& choices, DType t) {
   double lo = IsSigned(t) ? choices.PickOf({0.0, 0.0, -1.0, -2.0}) : choices.PickOf({0.0, 1.0});
-  return {lo, lo == 0 ? choices.PickOf({6.0, 6.0, 1.0, 3.0}) : lo + choices.PickOf({2.0, 4.0, 1.0})};
+  return {lo,
+          lo == 0 ? choices.PickOf({6.0, 6.0, 1.0, 3.0}) : lo + choices.PickOf({2.0, 4.0, 1.0})};
 }
 
 bool DrawClipAttributes(Choices& choices, Draft& d) {
@@ -82,9 +85,10 @@ Status EvalPRelu(KernelContext& c) {
     const T* x = c.data<T>(0);
     const T* slope = c.data<T>(1);
     T* y = out->mutable_data<T>();
-    ForBroadcast2(out->shape(), c.in(0).shape(), c.in(1).shape(), [&](int64_t i, int64_t ix, int64_t is) {
-      y[i] = x[ix] < T() ? WrapMul(slope[is], x[ix]) : x[ix];
-    });
+    ForBroadcast2(out->shape(), c.in(0).shape(), c.in(1).shape(),
+                  [&](int64_t i, int64_t ix, int64_t is) {
+                    y[i] = x[ix] < T() ? WrapMul(slope[is], x[ix]) : x[ix];
+                  });
     return {};
   });
 }
@@ -94,7 +98,8 @@ void PReluRule(RuleContext& c) {
     int offset = c.Rank(0) - c.Rank(1);
     c.Require(offset >= 0, "slope broadcasts to the shape of X");
     for (int i = 0; offset >= 0 && i < c.Rank(1); ++i) {
-      c.Require(c.In(1, i) == Dim(1) || c.In(1, i) == c.In(0, i + offset), "slope broadcasts to the shape of X");
+      c.Require(c.In(1, i) == Dim(1) || c.In(1, i) == c.In(0, i + offset),
+                "slope broadcasts to the shape of X");
     }
   }
   SameAsInput0(c);
@@ -111,7 +116,8 @@ bool DrawPRelu(Choices& choices, Draft& d) {
   }
   Tensor slope = Tensor::Make(x.dtype, shape).value();
   for (int64_t i = 0; i < slope.size(); ++i) {
-    slope.Set(i, IsFloat(x.dtype) ? choices.Uniform(0.01, 0.5) : static_cast<double>(choices.Between(1, 3)));
+    slope.Set(i, IsFloat(x.dtype) ? choices.Uniform(0.01, 0.5)
+                                  : static_cast<double>(choices.Between(1, 3)));
   }
   d.SetConstant(1, std::move(slope));
   return true;
@@ -130,23 +136,36 @@ Status EvalShrink(KernelContext& c) {
     for (int64_t i = 0; i < out->size(); ++i) {
       Compute v = static_cast<Compute>(x[i]);
       Compute r = v < lo ? v + b : v > hi ? v - b : Compute();
-      if constexpr (std::is_integral_v<T>) y[i] = TruncateTo<T>(r);
-      else y[i] = r;
+      if constexpr (std::is_integral_v<T>)
+        y[i] = TruncateTo<T>(r);
+      else
+        y[i] = r;
     }
     return {};
   });
 }
 
 void ClipRows(std::vector<OpSpec>& rows) {
-  rows.push_back(Op("Clip", 6).In("input", "T", kFloats16).Out("output", "T", kFloats16)
+  rows.push_back(Op("Clip", 6)
+                     .In("input", "T", kFloats16)
+                     .Out("output", "T", kFloats16)
                      .Float("min", kLowest, {.floats = {kLowest, 0.0, -1.0}})
                      .Float("max", kHighest, {.floats = {kHighest, 6.0, 1.0}})
-                     .Rule(SameAsInput0).Eval(ClipByAttributes).Draw(DrawClipAttributes)
-                     .Traits(kElementwise).Class(Accuracy::kExact));
-  OpSpec v11 = Op("Clip", 11).In("input", "T", kFloats16).In("min", "T", kFloats16, Arity::kOptional)
-                   .In("max", "T", kFloats16, Arity::kOptional).Out("output", "T", kFloats16)
-                   .Rule(ClipRule).Eval(ClipByInputs).Draw(DrawClipInputs)
-                   .Traits(kElementwise).Class(Accuracy::kExact);
+                     .Rule(SameAsInput0)
+                     .Eval(ClipByAttributes)
+                     .Draw(DrawClipAttributes)
+                     .Traits(kElementwise)
+                     .Class(Accuracy::kExact));
+  OpSpec v11 = Op("Clip", 11)
+                   .In("input", "T", kFloats16)
+                   .In("min", "T", kFloats16, Arity::kOptional)
+                   .In("max", "T", kFloats16, Arity::kOptional)
+                   .Out("output", "T", kFloats16)
+                   .Rule(ClipRule)
+                   .Eval(ClipByInputs)
+                   .Draw(DrawClipInputs)
+                   .Traits(kElementwise)
+                   .Class(Accuracy::kExact);
   PushVersions(rows, v11, "T", {{12, kFloats16 | kInts}, {13, kFloatsBf16 | kInts}});
 }
 
@@ -155,13 +174,23 @@ void ClipRows(std::vector<OpSpec>& rows) {
 std::vector<OpSpec> ops_clip() {
   std::vector<OpSpec> rows;
   ClipRows(rows);
-  OpSpec prelu = Op("PRelu", 7).In("X", "T", kFloats16).In("slope", "T", kFloats16).Out("Y", "T", kFloats16)
-                     .Rule(PReluRule).Eval(EvalPRelu).Draw(DrawPRelu).Traits(kElementwise);
+  OpSpec prelu = Op("PRelu", 7)
+                     .In("X", "T", kFloats16)
+                     .In("slope", "T", kFloats16)
+                     .Out("Y", "T", kFloats16)
+                     .Rule(PReluRule)
+                     .Eval(EvalPRelu)
+                     .Draw(DrawPRelu)
+                     .Traits(kElementwise);
   PushVersions(rows, prelu, "T", {{9, kFloats16 | kInts32_64}, {16, kFloatsBf16 | kInts32_64}});
-  rows.push_back(Op("Shrink", 9).In("input", "T", kFloats16 | kInts).Out("output", "T", kFloats16 | kInts)
+  rows.push_back(Op("Shrink", 9)
+                     .In("input", "T", kFloats16 | kInts)
+                     .Out("output", "T", kFloats16 | kInts)
                      .Float("bias", 0.0f, {.floats = {0.0, 0.5, 1.5}})
                      .Float("lambd", 0.5f, {.floats = {0.5, 1.5, 0.0}})
-                     .Rule(SameAsInput0).Eval(EvalShrink).Traits(kElementwise | kDiscontinuous));
+                     .Rule(SameAsInput0)
+                     .Eval(EvalShrink)
+                     .Traits(kElementwise | kDiscontinuous));
   return rows;
 }
 

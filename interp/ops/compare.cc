@@ -1,5 +1,5 @@
-// Equal, Greater, GreaterOrEqual, Less, LessOrEqual with numpy broadcasting (ONNX opset 7, 9, 11, 12, 13, 16),
-// IsNaN (9, 13) and IsInf (10).
+// Equal, Greater, GreaterOrEqual, Less, LessOrEqual with numpy broadcasting (ONNX opset 7, 9, 11,
+// 12, 13, 16), IsNaN (9, 13) and IsInf (10).
 #include "interp/ops/elementwise.h"
 
 namespace assay {
@@ -7,19 +7,34 @@ namespace {
 
 // Comparisons with NaN are false. In the field the order is the random total order of FieldContext.
 struct EqualFn {
-  template <class T> bool operator()(T a, T b) const { return a == b; }
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a == b;
+  }
 };
 struct GreaterFn {
-  template <class T> bool operator()(T a, T b) const { return a > b; }
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a > b;
+  }
 };
 struct GreaterOrEqualFn {
-  template <class T> bool operator()(T a, T b) const { return a >= b; }
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a >= b;
+  }
 };
 struct LessFn {
-  template <class T> bool operator()(T a, T b) const { return a < b; }
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a < b;
+  }
 };
 struct LessOrEqualFn {
-  template <class T> bool operator()(T a, T b) const { return a <= b; }
+  template <class T>
+  bool operator()(T a, T b) const {
+    return a <= b;
+  }
 };
 
 // C = fn(A, B), broadcast, bool.
@@ -64,8 +79,10 @@ Status EvalIsInf(KernelContext& c) {
     using T = decltype(zero);
     const T* x = c.data<T>(0);
     for (int64_t i = 0; i < out->size(); ++i) {
-      if constexpr (kIsFp<T>) y[i] = false;
-      else y[i] = std::isinf(x[i]) && (x[i] < 0 ? negative : positive);
+      if constexpr (kIsFp<T>)
+        y[i] = false;
+      else
+        y[i] = std::isinf(x[i]) && (x[i] < 0 ? negative : positive);
     }
     return {};
   });
@@ -74,8 +91,13 @@ Status EvalIsInf(KernelContext& c) {
 void BoolLikeInput0(RuleContext& c) { OutLike(c, 0, DType::kBool); }
 
 OpSpec Comparison(const char* name, int since, DTypeSet types, EvalFn eval, uint32_t traits = 0) {
-  return Op(name, since).In("A", "T", types).In("B", "T", types).Out("C", "T1", kBoolSet)
-      .Rule(BroadcastToBool).Eval(eval).Class(Accuracy::kExact)
+  return Op(name, since)
+      .In("A", "T", types)
+      .In("B", "T", types)
+      .Out("C", "T1", kBoolSet)
+      .Rule(BroadcastToBool)
+      .Eval(eval)
+      .Class(Accuracy::kExact)
       .Traits(kElementwise | kBroadcasts | kDiscontinuous | traits);
 }
 
@@ -84,19 +106,33 @@ OpSpec Comparison(const char* name, int since, DTypeSet types, EvalFn eval, uint
 std::vector<OpSpec> ops_compare() {
   std::vector<OpSpec> rows;
   constexpr DTypeSet kNumbers = kFloats16 | kInts, kNumbersBf16 = kFloatsBf16 | kInts;
-  PushVersions(rows, Comparison("Equal", 7, kBoolSet | kIndexInts, Compare<EqualFn>, kCommutative), "T",
-               {{11, kNumbers | kBoolSet}, {13, kNumbersBf16 | kBoolSet}});
-  PushVersions(rows, Comparison("Greater", 7, kFloats16, Compare<GreaterFn>), "T", {{9, kNumbers}, {13, kNumbersBf16}});
-  PushVersions(rows, Comparison("Less", 7, kFloats16, Compare<LessFn>), "T", {{9, kNumbers}, {13, kNumbersBf16}});
-  PushVersions(rows, Comparison("GreaterOrEqual", 12, kNumbers, Compare<GreaterOrEqualFn>), "T", {{16, kNumbersBf16}});
-  PushVersions(rows, Comparison("LessOrEqual", 12, kNumbers, Compare<LessOrEqualFn>), "T", {{16, kNumbersBf16}});
-  OpSpec nan = Op("IsNaN", 9).In("X", "T1", kFloats16).Out("Y", "T2", kBoolSet).Rule(BoolLikeInput0).Eval(EvalIsNaN)
-                   .Traits(kElementwise | kDiscontinuous).Class(Accuracy::kExact);
+  PushVersions(rows, Comparison("Equal", 7, kBoolSet | kIndexInts, Compare<EqualFn>, kCommutative),
+               "T", {{11, kNumbers | kBoolSet}, {13, kNumbersBf16 | kBoolSet}});
+  PushVersions(rows, Comparison("Greater", 7, kFloats16, Compare<GreaterFn>), "T",
+               {{9, kNumbers}, {13, kNumbersBf16}});
+  PushVersions(rows, Comparison("Less", 7, kFloats16, Compare<LessFn>), "T",
+               {{9, kNumbers}, {13, kNumbersBf16}});
+  PushVersions(rows, Comparison("GreaterOrEqual", 12, kNumbers, Compare<GreaterOrEqualFn>), "T",
+               {{16, kNumbersBf16}});
+  PushVersions(rows, Comparison("LessOrEqual", 12, kNumbers, Compare<LessOrEqualFn>), "T",
+               {{16, kNumbersBf16}});
+  OpSpec nan = Op("IsNaN", 9)
+                   .In("X", "T1", kFloats16)
+                   .Out("Y", "T2", kBoolSet)
+                   .Rule(BoolLikeInput0)
+                   .Eval(EvalIsNaN)
+                   .Traits(kElementwise | kDiscontinuous)
+                   .Class(Accuracy::kExact);
   PushVersions(rows, nan, "T1", {{13, kFloatsBf16}});
-  rows.push_back(Op("IsInf", 10).In("X", "T1", Bit(DType::kFloat) | Bit(DType::kDouble)).Out("Y", "T2", kBoolSet)
-                     .Int("detect_negative", 1, {.hi = 1}).Int("detect_positive", 1, {.hi = 1})
-                     .Rule(BoolLikeInput0).Eval(EvalIsInf)
-                     .Traits(kElementwise | kDiscontinuous).Class(Accuracy::kExact));
+  rows.push_back(Op("IsInf", 10)
+                     .In("X", "T1", Bit(DType::kFloat) | Bit(DType::kDouble))
+                     .Out("Y", "T2", kBoolSet)
+                     .Int("detect_negative", 1, {.hi = 1})
+                     .Int("detect_positive", 1, {.hi = 1})
+                     .Rule(BoolLikeInput0)
+                     .Eval(EvalIsInf)
+                     .Traits(kElementwise | kDiscontinuous)
+                     .Class(Accuracy::kExact));
   return rows;
 }
 

@@ -1,5 +1,5 @@
-// What the elementwise families share: lists of versions, kernels of one and two operands, and the way from
-// real numbers to integers in every scalar domain.
+// What the elementwise families share: lists of versions, kernels of one and two operands, and the
+// way from real numbers to integers in every scalar domain.
 #pragma once
 
 #include <initializer_list>
@@ -10,7 +10,8 @@
 
 namespace assay {
 
-// ---- rows ----------------------------------------------------------------------------------------------------
+// ---- rows
+// ----------------------------------------------------------------------------------------------------
 
 inline constexpr DTypeSet kBoolSet = Bit(DType::kBool);
 inline constexpr DTypeSet kBfloat16Set = Bit(DType::kBfloat16);
@@ -28,8 +29,10 @@ inline void PushVersions(std::vector<OpSpec>& rows, const OpSpec& first, const c
 
 // Gives output i the shape of input `like` with another element type.
 inline void OutLike(RuleContext& c, int i, DType dtype, int like = 0) {
-  if (c.Ranked(like)) c.Out(i, dtype, c.Dims(like));
-  else c.OutUnranked(i, dtype);
+  if (c.Ranked(like))
+    c.Out(i, dtype, c.Dims(like));
+  else
+    c.OutUnranked(i, dtype);
 }
 
 // A constant of one element, for drafts.
@@ -39,10 +42,12 @@ inline Tensor OneElement(DType dtype, double value, Shape shape = {}) {
   return t;
 }
 
-// ---- real numbers to integers ----------------------------------------------------------------------------------
+// ---- real numbers to integers
+// ----------------------------------------------------------------------------------
 
-// v without its fraction as an integer of type I. ONNX leaves NaN and values out of range open; here they give
-// what x86 processors give, as runtimes do: 8- and 16-bit results are the low bits of the 32-bit one.
+// v without its fraction as an integer of type I. ONNX leaves NaN and values out of range open;
+// here they give what x86 processors give, as runtimes do: 8- and 16-bit results are the low bits
+// of the 32-bit one.
 template <class I>
 I TruncateTo(double v) {
   static_assert(std::is_integral_v<I>);
@@ -59,18 +64,19 @@ I TruncateTo(double v) {
   }
 }
 
-// The field has no fractions to cut off, so what rounds is a function of the residue: of a known constant its
-// own value, of a residue that stands for a small integer that integer, otherwise a hash. Small integers being
-// fixed makes rounding idempotent and Cast to float and back the identity.
+// The field has no fractions to cut off, so what rounds is a function of the residue: of one that
+// stands for a real number (FieldContext::Real) that number's, of a small integer that integer,
+// otherwise a hash. Small integers being fixed makes rounding idempotent and Cast to float and back
+// the identity.
 inline constexpr int64_t kSmallInteger = 4096;
 
 inline bool RealValueOf(Fp x, double* v) {
-  if (FieldContext::current()->KnownConstant(x.r, v)) return true;
-  double p = field_internal::modulus.p;
+  const FieldContext* field = FieldContext::current();
+  if (field->KnownConstant(x.r, v)) return true;
+  double p = field->p();
   double centred = x.r > p / 2 ? x.r - p : x.r;
-  if (std::fabs(centred) > static_cast<double>(kSmallInteger)) return false;
-  *v = centred;
-  return true;
+  if (std::fabs(centred) <= static_cast<double>(kSmallInteger)) return *v = centred, true;
+  return field->Real(x.r, v);
 }
 
 // An integer in [0, below) for a residue without a real value.
@@ -103,9 +109,11 @@ I IntegerFrom(T x) {
   }
 }
 
-// ---- kernels -------------------------------------------------------------------------------------------------
+// ---- kernels
+// -------------------------------------------------------------------------------------------------
 
-// Y = fn(X), floating-point. Fn is a functor, or one made from the node's attributes by Fn<T>(context).
+// Y = fn(X), floating-point. Fn is a functor, or one made from the node's attributes by
+// Fn<T>(context).
 template <class Fn>
 Status Unary(KernelContext& c) {
   Tensor* out = TRY(c.Out(0));

@@ -1,4 +1,5 @@
-// Identity (ONNX opset 1, 13, 14, 16; tensors only) and Dropout as inference runs it (7, 10, 12, 13).
+// Identity (ONNX opset 1, 13, 14, 16; tensors only) and Dropout as inference runs it (7, 10, 12,
+// 13).
 #include "interp/ops/elementwise.h"
 
 namespace assay {
@@ -9,8 +10,8 @@ Status EvalIdentity(KernelContext& c) {
   return {};
 }
 
-// output = data, mask = all kept. Training with a ratio above 0 drops elements by a generator that the
-// specification leaves open, so no output can be right.
+// output = data, mask = all kept. Training with a ratio above 0 drops elements by a generator that
+// the specification leaves open, so no output can be right.
 Status EvalDropout(KernelContext& c) {
   if (c.Has(2) && c.in(2).size() > 0 && c.in(2).AsInt(0) != 0) {
     bool drops = !c.Has(1) || c.in(1).size() == 0 || c.in(1).AsDouble(0) != 0;
@@ -37,7 +38,8 @@ void DropoutRule(RuleContext& c) {
 bool DrawDropout(Choices& choices, Draft& d) {
   d.inputs.resize(1);
   d.constants.resize(std::min<size_t>(d.constants.size(), 1));
-  if (choices.Chance(0.5)) d.SetConstant(1, OneElement(DType::kFloat, choices.PickOf({0.5, 0.1, 0.25, 0.0})));
+  if (choices.Chance(0.5))
+    d.SetConstant(1, OneElement(DType::kFloat, choices.PickOf({0.5, 0.1, 0.25, 0.0})));
   return true;
 }
 
@@ -46,25 +48,49 @@ bool DrawDropout(Choices& choices, Draft& d) {
 std::vector<OpSpec> ops_identity() {
   std::vector<OpSpec> rows;
   auto identity = [](int since, const char* type, DTypeSet types) {
-    return Op("Identity", since).In("input", type, types).Out("output", type, types).Rule(SameAsInput0)
-        .Eval(EvalIdentity).Traits(kElementwise | kMovesData).Class(Accuracy::kExact);
+    return Op("Identity", since)
+        .In("input", type, types)
+        .Out("output", type, types)
+        .Rule(SameAsInput0)
+        .Eval(EvalIdentity)
+        .Traits(kElementwise | kMovesData)
+        .Class(Accuracy::kExact);
   };
   PushVersions(rows, identity(1, "T", kAll7), "T", {{13, kAll13}});
   PushVersions(rows, identity(14, "V", kAll13), "V", {{16, kAll13}});
 
   AttrDomain ratios{.floats = {0.5, 0.1, 0.0}};
   uint32_t traits = kElementwise | kMovesData;
-  rows.push_back(Op("Dropout", 7).In("data", "T", kFloats16).Out("output", "T", kFloats16)
-                     .Out("mask", "T", kFloats16, Arity::kOptional).Float("ratio", 0.5f, ratios)
-                     .Rule(DropoutRule).Eval(EvalDropout).Traits(traits).Class(Accuracy::kExact));
-  rows.push_back(Op("Dropout", 10).In("data", "T", kFloats16).Out("output", "T", kFloats16)
-                     .Out("mask", "T1", kBoolSet, Arity::kOptional).Float("ratio", 0.5f, ratios)
-                     .Rule(DropoutRule).Eval(EvalDropout).Traits(traits).Class(Accuracy::kExact));
-  OpSpec v12 = Op("Dropout", 12).In("data", "T", kFloats16).In("ratio", "T1", kFloats16, Arity::kOptional)
-                   .In("training_mode", "T2", kBoolSet, Arity::kOptional).Out("output", "T", kFloats16)
+  rows.push_back(Op("Dropout", 7)
+                     .In("data", "T", kFloats16)
+                     .Out("output", "T", kFloats16)
+                     .Out("mask", "T", kFloats16, Arity::kOptional)
+                     .Float("ratio", 0.5f, ratios)
+                     .Rule(DropoutRule)
+                     .Eval(EvalDropout)
+                     .Traits(traits)
+                     .Class(Accuracy::kExact));
+  rows.push_back(Op("Dropout", 10)
+                     .In("data", "T", kFloats16)
+                     .Out("output", "T", kFloats16)
+                     .Out("mask", "T1", kBoolSet, Arity::kOptional)
+                     .Float("ratio", 0.5f, ratios)
+                     .Rule(DropoutRule)
+                     .Eval(EvalDropout)
+                     .Traits(traits)
+                     .Class(Accuracy::kExact));
+  OpSpec v12 = Op("Dropout", 12)
+                   .In("data", "T", kFloats16)
+                   .In("ratio", "T1", kFloats16, Arity::kOptional)
+                   .In("training_mode", "T2", kBoolSet, Arity::kOptional)
+                   .Out("output", "T", kFloats16)
                    .Out("mask", "T2", kBoolSet, Arity::kOptional)
                    .Attr({"seed", AttrType::kInt, false, std::nullopt, {}})
-                   .Rule(DropoutRule).Eval(EvalDropout).Draw(DrawDropout).Traits(traits).Class(Accuracy::kExact);
+                   .Rule(DropoutRule)
+                   .Eval(EvalDropout)
+                   .Draw(DrawDropout)
+                   .Traits(traits)
+                   .Class(Accuracy::kExact);
   PushVersions(rows, v12, "T", {{13, kFloatsBf16}});
   return rows;
 }

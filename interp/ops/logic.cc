@@ -43,9 +43,10 @@ Status EvalWhere(KernelContext& c) {
     T* y = MutableElementsOf<T>(*out);
     for (int side : {1, 2}) {
       const T* x = ElementsOf<T>(c.in(side));
-      ForBroadcast2(out->shape(), c.in(0).shape(), c.in(side).shape(), [&](int64_t i, int64_t ic, int64_t ix) {
-        if ((condition[ic] != 0) == (side == 1)) y[i] = x[ix];
-      });
+      ForBroadcast2(out->shape(), c.in(0).shape(), c.in(side).shape(),
+                    [&](int64_t i, int64_t ic, int64_t ix) {
+                      if ((condition[ic] != 0) == (side == 1)) y[i] = x[ix];
+                    });
     }
     return {};
   });
@@ -57,8 +58,14 @@ void WhereRule(RuleContext& c) {
 }
 
 OpSpec Connective(const char* name, EvalFn eval) {
-  return Op(name, 7).In("A", "T", kBoolSet).In("B", "T", kBoolSet).Out("C", "T1", kBoolSet)
-      .Rule(BroadcastToBool).Eval(eval).Class(Accuracy::kExact).Traits(kElementwise | kBroadcasts | kCommutative);
+  return Op(name, 7)
+      .In("A", "T", kBoolSet)
+      .In("B", "T", kBoolSet)
+      .Out("C", "T1", kBoolSet)
+      .Rule(BroadcastToBool)
+      .Eval(eval)
+      .Class(Accuracy::kExact)
+      .Traits(kElementwise | kBroadcasts | kCommutative);
 }
 
 }  // namespace
@@ -68,11 +75,22 @@ std::vector<OpSpec> ops_logic() {
   rows.push_back(Connective("And", Logical<AndFn>));
   rows.push_back(Connective("Or", Logical<OrFn>));
   rows.push_back(Connective("Xor", Logical<XorFn>));
-  rows.push_back(Op("Not", 1).In("X", "T", kBoolSet).Out("Y", "T", kBoolSet).Rule(SameAsInput0).Eval(EvalNot)
-                     .Traits(kElementwise).Class(Accuracy::kExact));
-  OpSpec where = Op("Where", 9).In("condition", "B", kBoolSet).In("X", "T", kAll7).In("Y", "T", kAll7)
-                     .Out("output", "T", kAll7).Rule(WhereRule).Eval(EvalWhere)
-                     .Traits(kElementwise | kBroadcasts | kMovesData).Class(Accuracy::kExact);
+  rows.push_back(Op("Not", 1)
+                     .In("X", "T", kBoolSet)
+                     .Out("Y", "T", kBoolSet)
+                     .Rule(SameAsInput0)
+                     .Eval(EvalNot)
+                     .Traits(kElementwise)
+                     .Class(Accuracy::kExact));
+  OpSpec where = Op("Where", 9)
+                     .In("condition", "B", kBoolSet)
+                     .In("X", "T", kAll7)
+                     .In("Y", "T", kAll7)
+                     .Out("output", "T", kAll7)
+                     .Rule(WhereRule)
+                     .Eval(EvalWhere)
+                     .Traits(kElementwise | kBroadcasts | kMovesData)
+                     .Class(Accuracy::kExact);
   PushVersions(rows, where, "T", {{16, kAll13}});
   return rows;
 }

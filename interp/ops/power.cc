@@ -4,7 +4,8 @@
 namespace assay {
 namespace {
 
-// x^y of integers, wrapping around. Negative powers are fractions, of which the integer part is left.
+// x^y of integers, wrapping around. Negative powers are fractions, of which the integer part is
+// left.
 template <class X, class Y>
 X IntegerPower(X x, Y y) {
   if constexpr (std::is_signed_v<Y>) {
@@ -34,15 +35,20 @@ X RealPowerOfInteger(X x, Y y) {
   }
 }
 
-// Z = X^Y. The exponent has a type of its own; the result has the base's. Two different real types are computed
-// with in double.
+// Z = X^Y. The exponent has a type of its own; the result has the base's. Two different real types
+// are computed with in double.
 template <class X, class Y>
 X Power(X x, Y y) {
-  if constexpr (std::is_integral_v<X> && std::is_integral_v<Y>) return IntegerPower(x, y);
-  else if constexpr (std::is_integral_v<X>) return RealPowerOfInteger(x, y);
-  else if constexpr (std::is_same_v<X, Y>) return ScalarPow(x, y);
-  else if constexpr (kIsFp<X>) return ScalarPow(x, FromInteger<Fp>(y));
-  else return static_cast<X>(std::pow(static_cast<double>(x), static_cast<double>(y)));
+  if constexpr (std::is_integral_v<X> && std::is_integral_v<Y>)
+    return IntegerPower(x, y);
+  else if constexpr (std::is_integral_v<X>)
+    return RealPowerOfInteger(x, y);
+  else if constexpr (std::is_same_v<X, Y>)
+    return ScalarPow(x, y);
+  else if constexpr (kIsFp<X>)
+    return ScalarPow(x, FromInteger<Fp>(y));
+  else
+    return static_cast<X>(std::pow(static_cast<double>(x), static_cast<double>(y)));
 }
 
 Status EvalPow(KernelContext& c) {
@@ -69,7 +75,8 @@ Status EvalPow(KernelContext& c) {
 
 // fmod = 0: the remainder has the divisor's sign (Python); fmod = 1: the dividend's (C).
 struct PythonMod {
-  template <class T> T operator()(T a, T b) const {
+  template <class T>
+  T operator()(T a, T b) const {
     if constexpr (std::is_integral_v<T>) {
       if (b == 0) return 0;  // undefined in the specification; never a trap
       if constexpr (std::is_signed_v<T>) {
@@ -85,7 +92,8 @@ struct PythonMod {
   }
 };
 struct CMod {
-  template <class T> T operator()(T a, T b) const {
+  template <class T>
+  T operator()(T a, T b) const {
     if constexpr (std::is_integral_v<T>) {
       if (b == 0) return 0;
       if constexpr (std::is_signed_v<T>) {
@@ -102,7 +110,9 @@ struct CMod {
   }
 };
 
-Status EvalMod(KernelContext& c) { return c.Int("fmod") != 0 ? Binary<CMod>(c) : Binary<PythonMod>(c); }
+Status EvalMod(KernelContext& c) {
+  return c.Int("fmod") != 0 ? Binary<CMod>(c) : Binary<PythonMod>(c);
+}
 
 void ModRule(RuleContext& c) {
   Dim fmod = c.Int("fmod");
@@ -114,7 +124,8 @@ void ModRule(RuleContext& c) {
 // Bits shifted out are lost; a shift by the width or more leaves 0 (open in the specification).
 template <bool kLeft>
 struct ShiftFn {
-  template <class T> T operator()(T x, T by) const {
+  template <class T>
+  T operator()(T x, T by) const {
     if (by >= static_cast<T>(8 * sizeof(T))) return 0;
     return kLeft ? static_cast<T>(static_cast<uint64_t>(x) << by) : static_cast<T>(x >> by);
   }
@@ -171,17 +182,29 @@ bool DrawBitShift(Choices& choices, Draft& d) {
 }
 
 void PowRows(std::vector<OpSpec>& rows) {
-  OpSpec v7 = Op("Pow", 7).In("X", "T", kFloats16).In("Y", "T", kFloats16).Out("Z", "T", kFloats16)
-                  .Rule(BroadcastAll).Eval(EvalPow).Draw(DrawPow).Safe(-1e6, 1e6)
+  OpSpec v7 = Op("Pow", 7)
+                  .In("X", "T", kFloats16)
+                  .In("Y", "T", kFloats16)
+                  .Out("Z", "T", kFloats16)
+                  .Rule(BroadcastAll)
+                  .Eval(EvalPow)
+                  .Draw(DrawPow)
+                  .Safe(-1e6, 1e6)
                   .Traits(kElementwise | kBroadcasts);
   rows.push_back(v7);
-  OpSpec v12 = Op("Pow", 12).In("X", "T", kFloats16 | kIndexInts).In("Y", "T1", kFloats16 | kInts)
+  OpSpec v12 = Op("Pow", 12)
+                   .In("X", "T", kFloats16 | kIndexInts)
+                   .In("Y", "T1", kFloats16 | kInts)
                    .Out("Z", "T", kFloats16 | kIndexInts)
-                   .Rule(BroadcastAll).Eval(EvalPow).Draw(DrawPow).Safe(-1e6, 1e6)
+                   .Rule(BroadcastAll)
+                   .Eval(EvalPow)
+                   .Draw(DrawPow)
+                   .Safe(-1e6, 1e6)
                    .Traits(kElementwise | kBroadcasts);
   rows.push_back(v12);
   rows.push_back(v12.Since(13).Types("T", kFloatsBf16 | kIndexInts));
-  rows.push_back(v12.Since(15).Types("T", kFloatsBf16 | kIndexInts).Types("T1", kFloatsBf16 | kInts));
+  rows.push_back(
+      v12.Since(15).Types("T", kFloatsBf16 | kIndexInts).Types("T1", kFloatsBf16 | kInts));
 }
 
 }  // namespace
@@ -189,16 +212,28 @@ void PowRows(std::vector<OpSpec>& rows) {
 std::vector<OpSpec> ops_power() {
   std::vector<OpSpec> rows;
   PowRows(rows);
-  OpSpec mod = Op("Mod", 10).In("A", "T", kFloats16 | kInts).In("B", "T", kFloats16 | kInts)
-                   .Out("C", "T", kFloats16 | kInts).Int("fmod", 0, {.hi = 1})
-                   .Rule(ModRule).Eval(EvalMod).Draw(DrawMod)
+  OpSpec mod = Op("Mod", 10)
+                   .In("A", "T", kFloats16 | kInts)
+                   .In("B", "T", kFloats16 | kInts)
+                   .Out("C", "T", kFloats16 | kInts)
+                   .Int("fmod", 0, {.hi = 1})
+                   .Rule(ModRule)
+                   .Eval(EvalMod)
+                   .Draw(DrawMod)
                    .Traits(kElementwise | kBroadcasts | kDiscontinuous);
   PushVersions(rows, mod, "T", {{13, kFloatsBf16 | kInts}});
-  rows.push_back(Op("BitShift", 11).In("X", "T", kUnsignedInts).In("Y", "T", kUnsignedInts)
-                     .Out("Z", "T", kUnsignedInts)
-                     .Attr({"direction", AttrType::kString, true, std::nullopt, {.strings = {"LEFT", "RIGHT"}}})
-                     .Rule(BroadcastAll).Eval(EvalBitShift).Draw(DrawBitShift)
-                     .Traits(kElementwise | kBroadcasts).Class(Accuracy::kExact));
+  rows.push_back(
+      Op("BitShift", 11)
+          .In("X", "T", kUnsignedInts)
+          .In("Y", "T", kUnsignedInts)
+          .Out("Z", "T", kUnsignedInts)
+          .Attr(
+              {"direction", AttrType::kString, true, std::nullopt, {.strings = {"LEFT", "RIGHT"}}})
+          .Rule(BroadcastAll)
+          .Eval(EvalBitShift)
+          .Draw(DrawBitShift)
+          .Traits(kElementwise | kBroadcasts)
+          .Class(Accuracy::kExact));
   return rows;
 }
 

@@ -10,8 +10,9 @@ constexpr DTypeSet kFloatSet = Bit(DType::kFloat);
 // Beyond this no zero point brings a quantized value back into its range.
 constexpr double kFarOut = 1 << 20;
 
-// x to the nearest integer, half to even; NaN gives 0. In the field a residue without a real value gives a hash in
-// the 8-bit range, before the zero point is added: moving zero point and range together moves the result along.
+// x to the nearest integer, half to even; NaN gives 0. In the field a residue without a real value
+// gives a hash in the 8-bit range, before the zero point is added: moving zero point and range
+// together moves the result along.
 template <class T>
 int64_t NearestInteger(T x) {
   double v;
@@ -27,7 +28,8 @@ int64_t NearestInteger(T x) {
 
 template <class Q>
 Q Saturate(int64_t v) {
-  return static_cast<Q>(std::clamp<int64_t>(v, std::numeric_limits<Q>::min(), std::numeric_limits<Q>::max()));
+  return static_cast<Q>(
+      std::clamp<int64_t>(v, std::numeric_limits<Q>::min(), std::numeric_limits<Q>::max()));
 }
 
 // Element i of x belongs to parameter (i / inner) % count.
@@ -64,17 +66,23 @@ Status EvalQuantize(KernelContext& c) {
       for (int64_t i = 0; i < out->size(); ++i) {
         int64_t k = channels.of(i);
         T v;
-        if constexpr (std::is_integral_v<X>) v = FromInteger<T>(x[i]);
-        else v = x[i];
+        if constexpr (std::is_integral_v<X>)
+          v = FromInteger<T>(x[i]);
+        else
+          v = x[i];
         y[i] = Saturate<Q>(NearestInteger(v / scale[k]) + zero_points[k]);
       }
     };
     auto from = [&](const auto* x) {
-      if (out->dtype() == DType::kInt8) quantize(x, out->mutable_data<int8_t>());
-      else quantize(x, out->mutable_data<uint8_t>());
+      if (out->dtype() == DType::kInt8)
+        quantize(x, out->mutable_data<int8_t>());
+      else
+        quantize(x, out->mutable_data<uint8_t>());
     };
-    if (c.in(0).dtype() == DType::kInt32) from(c.data<int32_t>(0));
-    else from(c.data<T>(0));
+    if (c.in(0).dtype() == DType::kInt32)
+      from(c.data<int32_t>(0));
+    else
+      from(c.data<T>(0));
     return {};
   });
 }
@@ -100,8 +108,9 @@ Status EvalDequantize(KernelContext& c) {
   });
 }
 
-// y_scale = (max(0, max x) - min(0, min x)) / 255, y_zero_point = saturate(round(-min(0, min x) / y_scale)),
-// y = saturate(round(x / y_scale) + y_zero_point). An all-zero x has scale 1, as in runtimes.
+// y_scale = (max(0, max x) - min(0, min x)) / 255, y_zero_point = saturate(round(-min(0, min x) /
+// y_scale)), y = saturate(round(x / y_scale) + y_zero_point). An all-zero x has scale 1, as in
+// runtimes.
 Status EvalDynamicQuantize(KernelContext& c) {
   const Tensor& in = c.in(0);
   Tensor* y = TRY(c.Out(0, in.shape()));
@@ -120,7 +129,8 @@ Status EvalDynamicQuantize(KernelContext& c) {
     y_scale->mutable_data<T>()[0] = scale;
     y_zero_point->mutable_data<uint8_t>()[0] = static_cast<uint8_t>(zero_point);
     uint8_t* q = y->mutable_data<uint8_t>();
-    for (int64_t i = 0; i < in.size(); ++i) q[i] = Saturate<uint8_t>(NearestInteger(x[i] / scale) + zero_point);
+    for (int64_t i = 0; i < in.size(); ++i)
+      q[i] = Saturate<uint8_t>(NearestInteger(x[i] / scale) + zero_point);
     return {};
   });
 }
@@ -140,8 +150,9 @@ void RequireParameters(RuleContext& c) {
       int axis = c.Axis(c.IntValue("axis"), c.Rank(0));
       fits = fits || c.In(i, 0) == c.In(0, axis);
     }
-    c.Require(fits, along_axis ? "scale and zero point have one element, or one for each index of the axis"
-                               : "scale and zero point have one element");
+    c.Require(fits, along_axis
+                        ? "scale and zero point have one element, or one for each index of the axis"
+                        : "scale and zero point have one element");
   }
   if (!c.Has(2) || !c.Ranked(1) || !c.Ranked(2)) return;
   Truth equal = OneElementAt(c, 1) && OneElementAt(c, 2);
@@ -190,19 +201,33 @@ bool DrawParameters(Choices& choices, Draft& d, DType quantum) {
 bool DrawQuantize(Choices& choices, Draft& d) {
   return DrawParameters(choices, d, choices.Chance(0.5) ? DType::kUint8 : DType::kInt8);
 }
-bool DrawDequantize(Choices& choices, Draft& d) { return DrawParameters(choices, d, d.inputs[0].dtype); }
+bool DrawDequantize(Choices& choices, Draft& d) {
+  return DrawParameters(choices, d, d.inputs[0].dtype);
+}
 
 OpSpec Quantize(int since) {
   constexpr DTypeSet kIn = kFloatSet | Bit(DType::kInt32);
-  return Op("QuantizeLinear", since).In("x", "T1", kIn).In("y_scale", "", kFloatSet)
-      .In("y_zero_point", "T2", k8Bit, Arity::kOptional).Out("y", "T2", k8Bit)
-      .Rule(QuantizeRule).Eval(EvalQuantize).Draw(DrawQuantize).Traits(kElementwise | kDiscontinuous);
+  return Op("QuantizeLinear", since)
+      .In("x", "T1", kIn)
+      .In("y_scale", "", kFloatSet)
+      .In("y_zero_point", "T2", k8Bit, Arity::kOptional)
+      .Out("y", "T2", k8Bit)
+      .Rule(QuantizeRule)
+      .Eval(EvalQuantize)
+      .Draw(DrawQuantize)
+      .Traits(kElementwise | kDiscontinuous);
 }
 OpSpec Dequantize(int since) {
   constexpr DTypeSet kIn = k8Bit | Bit(DType::kInt32);
-  return Op("DequantizeLinear", since).In("x", "T", kIn).In("x_scale", "", kFloatSet)
-      .In("x_zero_point", "T", kIn, Arity::kOptional).Out("y", "", kFloatSet)
-      .Rule(DequantizeRule).Eval(EvalDequantize).Draw(DrawDequantize).Traits(kElementwise);
+  return Op("DequantizeLinear", since)
+      .In("x", "T", kIn)
+      .In("x_scale", "", kFloatSet)
+      .In("x_zero_point", "T", kIn, Arity::kOptional)
+      .Out("y", "", kFloatSet)
+      .Rule(DequantizeRule)
+      .Eval(EvalDequantize)
+      .Draw(DrawDequantize)
+      .Traits(kElementwise);
 }
 
 }  // namespace
@@ -214,9 +239,14 @@ std::vector<OpSpec> ops_quantize() {
   rows.push_back(Quantize(13).Int("axis", 1, axis));
   rows.push_back(Dequantize(10));
   rows.push_back(Dequantize(13).Int("axis", 1, axis));
-  rows.push_back(Op("DynamicQuantizeLinear", 11).In("x", "T1", kFloatSet).Out("y", "T2", Bit(DType::kUint8))
-                     .Out("y_scale", "", kFloatSet).Out("y_zero_point", "T2", Bit(DType::kUint8))
-                     .Rule(DynamicQuantizeRule).Eval(EvalDynamicQuantize).Traits(kDiscontinuous));
+  rows.push_back(Op("DynamicQuantizeLinear", 11)
+                     .In("x", "T1", kFloatSet)
+                     .Out("y", "T2", Bit(DType::kUint8))
+                     .Out("y_scale", "", kFloatSet)
+                     .Out("y_zero_point", "T2", Bit(DType::kUint8))
+                     .Rule(DynamicQuantizeRule)
+                     .Eval(EvalDynamicQuantize)
+                     .Traits(kDiscontinuous));
   return rows;
 }
 

@@ -1,5 +1,5 @@
-// Mathematical functions of one operand: Abs, Exp, Log, Sqrt, Reciprocal, Floor, Ceil, Round, Sign, Erf and the
-// trigonometric and hyperbolic functions with their inverses (ONNX opset 6 to 13).
+// Mathematical functions of one operand: Abs, Exp, Log, Sqrt, Reciprocal, Floor, Ceil, Round, Sign,
+// Erf and the trigonometric and hyperbolic functions with their inverses (ONNX opset 6 to 13).
 #include "interp/ops/elementwise.h"
 
 namespace assay {
@@ -7,7 +7,10 @@ namespace {
 
 #define ASSAY_FUNCTOR(Name, expression) \
   struct Name##Fn {                     \
-    template <class T> T operator()(T x) const { return expression; } \
+    template <class T>                  \
+    T operator()(T x) const {           \
+      return expression;                \
+    }                                   \
   };
 ASSAY_FUNCTOR(Abs, ScalarAbs(x))
 ASSAY_FUNCTOR(Exp, ScalarExp(x))
@@ -27,8 +30,8 @@ ASSAY_FUNCTOR(Acosh, ScalarAcosh(x))
 ASSAY_FUNCTOR(Atanh, ScalarAtanh(x))
 #undef ASSAY_FUNCTOR
 
-// What rounds, in the field: the rounded real value where the residue has one, else a small integer from a hash,
-// so that rounding twice is rounding once (see elementwise.h).
+// What rounds, in the field: the rounded real value where the residue has one, else a small integer
+// from a hash, so that rounding twice is rounding once (see elementwise.h).
 template <double (*kRound)(double)>
 Fp RoundResidue(const char* name, Fp x) {
   double v;
@@ -37,19 +40,26 @@ Fp RoundResidue(const char* name, Fp x) {
 }
 
 struct FloorFn {
-  template <class T> T operator()(T x) const {
-    if constexpr (kIsFp<T>) return RoundResidue<std::floor>("Floor", x);
-    else return std::floor(x);
+  template <class T>
+  T operator()(T x) const {
+    if constexpr (kIsFp<T>)
+      return RoundResidue<std::floor>("Floor", x);
+    else
+      return std::floor(x);
   }
 };
 struct CeilFn {  // in the field through ceil(x) = -floor(-x)
-  template <class T> T operator()(T x) const {
-    if constexpr (kIsFp<T>) return -RoundResidue<std::floor>("Floor", -x);
-    else return std::ceil(x);
+  template <class T>
+  T operator()(T x) const {
+    if constexpr (kIsFp<T>)
+      return -RoundResidue<std::floor>("Floor", -x);
+    else
+      return std::ceil(x);
   }
 };
 struct RoundFn {  // half to even; an odd function
-  template <class T> T operator()(T x) const {
+  template <class T>
+  T operator()(T x) const {
     if constexpr (kIsFp<T>) {
       bool negate = x.r > field_internal::modulus.p / 2;
       Fp r = RoundResidue<std::nearbyint>("Round", negate ? -x : x);
@@ -60,16 +70,22 @@ struct RoundFn {  // half to even; an odd function
   }
 };
 struct SignFn {  // of NaN: 0, as runtimes do
-  template <class T> T operator()(T x) const {
+  template <class T>
+  T operator()(T x) const {
     if (x > T()) return T(1);
-    if constexpr (std::is_unsigned_v<T>) return T();
-    else return x < T() ? T(-1) : T();
+    if constexpr (std::is_unsigned_v<T>)
+      return T();
+    else
+      return x < T() ? T(-1) : T();
   }
 };
 struct ErfFn {  // of integers: its integer part, which is 0 almost everywhere
-  template <class T> T operator()(T x) const {
-    if constexpr (std::is_integral_v<T>) return TruncateTo<T>(std::erf(static_cast<double>(x)));
-    else return ScalarErf(x);
+  template <class T>
+  T operator()(T x) const {
+    if constexpr (std::is_integral_v<T>)
+      return TruncateTo<T>(std::erf(static_cast<double>(x)));
+    else
+      return ScalarErf(x);
   }
 };
 
@@ -81,22 +97,31 @@ struct Names {
 constexpr Names kXY{"X", "Y"}, kInOut{"input", "output"};
 
 OpSpec Function(const char* name, int since, Names names, EvalFn eval, DTypeSet types = kFloats16) {
-  return Op(name, since).In(names.in, "T", types).Out(names.out, "T", types).Rule(SameAsInput0).Eval(eval)
+  return Op(name, since)
+      .In(names.in, "T", types)
+      .Out(names.out, "T", types)
+      .Rule(SameAsInput0)
+      .Eval(eval)
       .Traits(kElementwise);
 }
 
 // Ranges in which the value is finite and not too steep.
 void AnalyticRows(std::vector<OpSpec>& rows) {
-  PushVersions(rows, Function("Exp", 6, kInOut, Unary<ExpFn>).Safe(-30, 20), "T", {{13, kFloatsBf16}});
-  PushVersions(rows, Function("Log", 6, kInOut, Unary<LogFn>).Safe(1e-3, 1e30), "T", {{13, kFloatsBf16}});
-  PushVersions(rows, Function("Sqrt", 6, kXY, Unary<SqrtFn>).Safe(0, 1e30), "T", {{13, kFloatsBf16}});
-  PushVersions(rows, Function("Reciprocal", 6, kXY, Unary<ReciprocalFn>).Safe(1e-3, 1e30), "T", {{13, kFloatsBf16}});
+  PushVersions(rows, Function("Exp", 6, kInOut, Unary<ExpFn>).Safe(-30, 20), "T",
+               {{13, kFloatsBf16}});
+  PushVersions(rows, Function("Log", 6, kInOut, Unary<LogFn>).Safe(1e-3, 1e30), "T",
+               {{13, kFloatsBf16}});
+  PushVersions(rows, Function("Sqrt", 6, kXY, Unary<SqrtFn>).Safe(0, 1e30), "T",
+               {{13, kFloatsBf16}});
+  PushVersions(rows, Function("Reciprocal", 6, kXY, Unary<ReciprocalFn>).Safe(1e-3, 1e30), "T",
+               {{13, kFloatsBf16}});
   PushVersions(rows, Function("Erf", 9, kInOut, UnaryNumeric<ErfFn>, kFloats16 | kInts), "T",
                {{13, kFloatsBf16 | kInts}});
 }
 
 void RoundingRows(std::vector<OpSpec>& rows) {
-  auto stepped = [](const char* name, int since, Names names, EvalFn eval, DTypeSet types = kFloats16) {
+  auto stepped = [](const char* name, int since, Names names, EvalFn eval,
+                    DTypeSet types = kFloats16) {
     return Function(name, since, names, eval, types).Traits(kDiscontinuous).Class(Accuracy::kExact);
   };
   PushVersions(rows, stepped("Floor", 6, kXY, Unary<FloorFn>), "T", {{13, kFloatsBf16}});
@@ -124,8 +149,9 @@ void TrigonometricRows(std::vector<OpSpec>& rows) {
 
 std::vector<OpSpec> ops_unary_math() {
   std::vector<OpSpec> rows;
-  PushVersions(rows, Function("Abs", 6, kXY, UnaryNumeric<AbsFn>, kFloats16 | kInts).Class(Accuracy::kExact), "T",
-               {{13, kFloatsBf16 | kInts}});
+  PushVersions(
+      rows, Function("Abs", 6, kXY, UnaryNumeric<AbsFn>, kFloats16 | kInts).Class(Accuracy::kExact),
+      "T", {{13, kFloatsBf16 | kInts}});
   AnalyticRows(rows);
   RoundingRows(rows);
   TrigonometricRows(rows);

@@ -1,17 +1,27 @@
-// Sum, Mean, Min, Max of any number of tensors (ONNX opset 6: equal shapes; 8, 12, 13: numpy broadcasting).
+// Sum, Mean, Min, Max of any number of tensors (ONNX opset 6: equal shapes; 8, 12, 13: numpy
+// broadcasting).
 #include "interp/ops/elementwise.h"
 
 namespace assay {
 namespace {
 
 struct SumFn {
-  template <class T> T operator()(T a, T b) const { return WrapAdd(a, b); }
+  template <class T>
+  T operator()(T a, T b) const {
+    return WrapAdd(a, b);
+  }
 };
 struct MinFn {
-  template <class T> T operator()(T a, T b) const { return ScalarMin(a, b); }
+  template <class T>
+  T operator()(T a, T b) const {
+    return ScalarMin(a, b);
+  }
 };
 struct MaxFn {
-  template <class T> T operator()(T a, T b) const { return ScalarMax(a, b); }
+  template <class T>
+  T operator()(T a, T b) const {
+    return ScalarMax(a, b);
+  }
 };
 
 // Y = fn(.. fn(fn(X0, X1), X2) .., Xn), divided by the number of operands when kMean.
@@ -23,11 +33,13 @@ Status Fold(KernelContext& c) {
     T* y = out->mutable_data<T>();
     const Shape& shape = out->shape();
     const T* first = c.data<T>(0);
-    ForBroadcast2(shape, c.in(0).shape(), shape, [&](int64_t i, int64_t ix, int64_t) { y[i] = first[ix]; });
+    ForBroadcast2(shape, c.in(0).shape(), shape,
+                  [&](int64_t i, int64_t ix, int64_t) { y[i] = first[ix]; });
     Fn fn;
     for (int k = 1; k < c.inputs(); ++k) {
       const T* x = c.data<T>(k);
-      ForBroadcast2(shape, c.in(k).shape(), shape, [&](int64_t i, int64_t ix, int64_t) { y[i] = fn(y[i], x[ix]); });
+      ForBroadcast2(shape, c.in(k).shape(), shape,
+                    [&](int64_t i, int64_t ix, int64_t) { y[i] = fn(y[i], x[ix]); });
     }
     if constexpr (kMean) {
       const T count = FromInteger<T>(int64_t{c.inputs()});
@@ -49,10 +61,15 @@ void EqualShapes(RuleContext& c) {
   SameAsInput0(c);
 }
 
-OpSpec Variadic(const char* name, int since, const char* out, RuleFn rule, EvalFn eval, Accuracy accuracy) {
-  return Op(name, since).In("data_0", "T", kFloats16, Arity::kVariadic).Out(out, "T", kFloats16)
-      .Rule(rule).Eval(eval).Class(accuracy)
-      .Traits(kElementwise | kCommutative | (rule == BroadcastAll ? kBroadcasts : 0));
+OpSpec Variadic(const char* name, int since, const char* out, RuleFn rule, EvalFn eval,
+                Accuracy accuracy) {
+  return Op(name, since)
+      .In("data_0", "T", kFloats16, Arity::kVariadic)
+      .Out(out, "T", kFloats16)
+      .Rule(rule)
+      .Eval(eval)
+      .Class(accuracy)
+      .Traits(kElementwise | kCommutative | (rule == BroadcastAll ? uint32_t{kBroadcasts} : 0));
 }
 
 }  // namespace
@@ -61,7 +78,8 @@ std::vector<OpSpec> ops_variadic() {
   std::vector<OpSpec> rows;
   auto sums = [&](const char* name, const char* out, EvalFn eval) {
     rows.push_back(Variadic(name, 6, out, EqualShapes, eval, Accuracy::kRounding));
-    PushVersions(rows, Variadic(name, 8, out, BroadcastAll, eval, Accuracy::kRounding), "T", {{13, kFloatsBf16}});
+    PushVersions(rows, Variadic(name, 8, out, BroadcastAll, eval, Accuracy::kRounding), "T",
+                 {{13, kFloatsBf16}});
   };
   auto bounds = [&](const char* name, const char* out, EvalFn eval) {
     rows.push_back(Variadic(name, 6, out, EqualShapes, eval, Accuracy::kExact));
