@@ -10,8 +10,8 @@
 // "com.microsoft.Gelu".
 //
 // Cost: for each edge the number of distinct suffixes of the node it leaves, so near linear in real
-// networks. Dense graphs are bounded: a node keeps at most kSuffixesKept suffixes of a length, the first in
-// alphabetical order, so that the result does not depend on what else the set holds.
+// networks. Dense graphs are bounded: a node keeps at most kSuffixesKept suffixes of a length, the
+// first in alphabetical order, so that the result does not depend on what else the set holds.
 //
 // The study of ONNX converters by Jajal et al. (ISSTA 2024) counts sequences of its own kind;
 // theirs are read by corpus/sequence_list.h. Not thread-safe: one set a thread, then Merge.
