@@ -59,7 +59,7 @@ Shape BroadcastStrides(const Shape& shape, const Shape& out) {
   for (size_t i = 0; i < shape.size(); ++i) {
     size_t from = shape.size() - 1 - i, to = out.size() - 1 - i;
     strides[to] = shape[from] == 1 ? 0 : step;
-    step *= shape[from];
+    step = WrapMul(step, shape[from]);  // wraps only beside an extent of 0
   }
   return strides;
 }

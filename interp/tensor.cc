@@ -68,7 +68,8 @@ Shape Strides(const Shape& shape) {
   int64_t step = 1;
   for (size_t i = shape.size(); i-- > 0;) {
     strides[i] = step;
-    step *= shape[i];
+    // Overflows (wraps) only beside an extent of 0, where no stride is ever used.
+    (void)__builtin_mul_overflow(step, shape[i], &step);
   }
   return strides;
 }
