@@ -1,0 +1,186 @@
+#include "gen/catalog.h"
+
+#include <memory>
+#include <mutex>
+
+#include "gen/domain.h"
+#include "gen/solver.h"
+
+namespace assay {
+namespace {
+
+constexpr int kMaxRankVectors = 48;  // remembered for one rank of input 0
+constexpr int kAttrTries = 6;
+
+// Probes whether the rule can hold for some extents and attributes at given ranks.
+class Prober {
+ public:
+  explicit Prober(const OpSpec& spec) : spec_(spec), choices_(Mix(spec.since)) {
+    required_ = std::max(spec.MinInputs(), spec.inputs.empty() ? 0 : 1);
+    node_ = BareNode(spec, std::max(1, spec.MinOutputs()));
+    node_.inputs.assign(required_, "x");
+  }
+
+  bool Feasible(const std::vector<int8_t>& ranks) {
+    Problem p;
+    p.spec = &spec_;
+    p.node = &node_;
+    p.max_elements = int64_t{1} << 40;
+    for (int i = 0; i < required_; ++i) {
+      p.inputs.push_back({TypeOf(i), true, std::vector<Dim>(ranks[i], Dim(1, 64))});
+      p.values.push_back(nullptr);
+    }
+    for (int i = 0; i < kAttrTries; ++i) {
+      if (DrawRequired(ranks.empty() ? 0 : ranks[0], &p) && CheckRule(p) != Truth::kFalse)
+        return true;
+      if (!drawn_) break;
+    }
+    return false;
+  }
+
+  std::vector<std::vector<int8_t>> Vectors(int first) {
+    std::vector<std::vector<int8_t>> found;
+    if (required_ == 0) return found;
+    std::vector<int8_t> ranks(required_, 0);
+    ranks[0] = static_cast<int8_t>(first);
+    // Counts through all ranks of inputs 1.. ; three free inputs are 216 combinations.
+    int64_t combinations = 1;
+    int free_inputs = std::min(required_ - 1, 3);
+    for (int i = 0; i < free_inputs; ++i) combinations *= kMaxRank + 1;
+    for (int64_t c = 0; c < combinations && static_cast<int>(found.size()) < kMaxRankVectors; ++c) {
+      int64_t rest = c;
+      for (int i = 1; i < required_; ++i) {
+        // Inputs beyond the third free one share its rank (BatchNormalization's statistics).
+        if (i <= free_inputs) {
+          ranks[i] = static_cast<int8_t>(rest % (kMaxRank + 1));
+          rest /= kMaxRank + 1;
+        } else {
+          ranks[i] = ranks[free_inputs];
+        }
+      }
+      if (Feasible(ranks)) found.push_back(ranks);
+    }
+    return found;
+  }
+
+ private:
+  // Input i's element type: formals with the same type name get the same one.
+  DType TypeOf(int i) const { return OrdinaryType(spec_.InputAt(i).types); }
+
+  bool DrawRequired(int rank, Problem* p) {
+    drawn_ = false;
+    node_.attrs.clear();
+    p->attributes.clear();
+    for (const AttrSpec& a : spec_.attrs) {
+      if (!a.required) continue;
+      if (a.domain.solve) {
+        std::vector<Dim> unknown = UnknownAttribute(a, rank);
+        if (!unknown.empty()) {
+          p->attributes[a.name] = std::move(unknown);
+          continue;
+        }
+      }
+      std::optional<AttrValue> v = DrawAttr(choices_, a, rank);
+      drawn_ = true;
+      // The draw callback may set it; the rule would read nothing and might be misled, so assume it
+      // can hold.
+      if (!v) return spec_.draw != nullptr;
+      node_.Set(a.name, *std::move(v));
+    }
+    return true;
+  }
+
+  const OpSpec& spec_;
+  Choices choices_;
+  Node node_;
+  int required_ = 0;
+  bool drawn_ = false;
+};
+
+// How often a row is tried. From its traits, so that the many unary functions don't crowd out the
+// operators in which converters err: those with weights, layouts and shapes.
+double WeightOf(const OpSpec& spec) {
+  double weight = 1;
+  bool solves = false;
+  for (const AttrSpec& a : spec.attrs) solves |= a.domain.solve;
+  if (solves) weight += 2;
+  if (spec.accuracy == Accuracy::kReduction) weight += 1;
+  if (spec.Has(kMovesData) || spec.Has(kLayoutOnly)) weight += 0.5;
+  if (spec.Has(kBroadcasts)) weight += 0.5;
+  if (spec.Has(kElementwise) && spec.MaxInputs() == 1) weight *= 0.4;
+  if (spec.Has(kReadsShape)) weight *= 0.2;
+  if (!spec.inputs.empty() && !Contains(spec.inputs[0].types, DType::kFloat)) weight *= 0.6;
+  return weight;
+}
+
+// What the specification allows but leaves without a meaning that runtimes share.
+struct Restriction {
+  const char* op;
+  int since_lo, since_hi;  // versions of the row
+  DTypeSet without;        // element types of input 0 that are not generated
+  int max_outputs;
+};
+constexpr int kAny = 1 << 10;
+constexpr Restriction kRestrictions[] = {
+    {"Erf", 1, kAny, kInts, kAny},  // runtimes refuse integers
+    {"Dropout", 1, 11, 0, 1},       // the mask outside training is not specified before opset 12
+};
+
+constexpr int kFirstOpset = 7, kLastOpset = 30;
+
+}  // namespace
+
+Node BareNode(const OpSpec& spec, int outputs) {
+  Node n;
+  n.op = spec.name;
+  n.domain = spec.domain;
+  n.outputs.assign(outputs, "y");
+  return n;
+}
+
+DType OrdinaryType(DTypeSet types) {
+  for (DType t : {DType::kFloat, DType::kInt64, DType::kInt32, DType::kBool, DType::kUint8,
+                  DType::kInt8, DType::kDouble}) {
+    if (Contains(types, t)) return t;
+  }
+  for (int i = 1; i < kDTypeCount; ++i) {
+    if (Contains(types, static_cast<DType>(i))) return static_cast<DType>(i);
+  }
+  return DType::kUndefined;
+}
+
+Catalog::Catalog(int opset) {
+  for (const OpSpec& spec : AllOps()) {
+    // The table is ordered by since: a row is in force when no later one is.
+    if (!spec.domain.empty() || spec.since > opset || FindOp("", spec.name, opset) != &spec)
+      continue;
+    if (!spec.eval || !spec.rule || spec.inputs.empty() || spec.outputs.empty()) continue;
+    if (spec.Has(kNotGenerated) || spec.Has(kNondeterministic)) continue;
+    Row row;
+    row.spec = &spec;
+    row.weight = WeightOf(spec);
+    row.input_types = spec.inputs[0].types;
+    for (const Restriction& r : kRestrictions) {
+      if (spec.name != r.op || spec.since < r.since_lo || spec.since > r.since_hi) continue;
+      row.input_types &= ~r.without;
+      row.max_outputs = std::min(row.max_outputs, r.max_outputs);
+    }
+    bool any = false;
+    for (int r = 0; r <= kMaxRank; ++r) {
+      row.ranks[r] = Prober(spec).Vectors(r);
+      any |= !row.ranks[r].empty();
+    }
+    if (any) rows_.push_back(std::move(row));
+  }
+}
+
+const Catalog& Catalog::Of(int opset) {
+  static std::mutex mutex;
+  static std::array<std::unique_ptr<Catalog>, kLastOpset + 1> catalogs;
+  opset = std::clamp(opset, kFirstOpset, kLastOpset);
+  std::lock_guard<std::mutex> lock(mutex);
+  if (!catalogs[opset]) catalogs[opset].reset(new Catalog(opset));
+  return *catalogs[opset];
+}
+
+}  // namespace assay

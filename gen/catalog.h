@@ -1,0 +1,43 @@
+// Catalog: the operator rows the generator can use at one opset, with what probing their rules has
+// shown of the ranks their inputs may have. Built once per opset, then shared and read-only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "interp/op_spec.h"
+
+namespace assay {
+
+inline constexpr int kMaxRank = 5;
+
+struct Row {
+  const OpSpec* spec = nullptr;
+  double weight = 1;
+  DTypeSet input_types = 0;  // of input 0
+  int max_outputs = 1 << 10;
+  // Ranks of the required inputs that the rule does not exclude, by the rank of input 0.
+  std::array<std::vector<std::vector<int8_t>>, kMaxRank + 1> ranks;
+
+  bool Takes(DType dtype) const { return Contains(input_types, dtype); }
+  bool TakesRank(int rank) const { return rank >= 0 && rank <= kMaxRank && !ranks[rank].empty(); }
+};
+
+class Catalog {
+ public:
+  // Thread-safe; the answer lives for ever. `opset`: of ai.onnx, 7 to 30.
+  static const Catalog& Of(int opset);
+  const std::vector<Row>& rows() const { return rows_; }
+
+ private:
+  explicit Catalog(int opset);
+  std::vector<Row> rows_;
+};
+
+// A node of that row with unnamed-but-present outputs, ready for CheckRule.
+Node BareNode(const OpSpec& spec, int outputs);
+// An element type that a formal allows, the most ordinary one.
+DType OrdinaryType(DTypeSet types);
+
+}  // namespace assay

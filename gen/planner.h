@@ -1,0 +1,75 @@
+// Planner: turns "this operator, reading that value" into a node whose shape rule holds: element
+// types, ranks, attributes, constants from the row's draw callback, and the rest from the solver.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gen/builder.h"
+#include "gen/catalog.h"
+#include "gen/graph_gen.h"
+#include "gen/solver.h"
+
+namespace assay {
+
+// Where one input of a planned node comes from: an existing value, a constant with a value, or
+// something fresh of the planned type. All unset: absent.
+struct Operand {
+  int value = -1;
+  std::optional<Tensor> constant;
+  bool fresh = false;
+  bool must_be_constant = false;
+};
+
+struct Plan {
+  const OpSpec* spec = nullptr;
+  Node node;  // attributes set; names are not
+  std::vector<Operand> operands;
+  std::vector<TypeInfo> types;  // of the operands; static
+};
+
+class Planner {
+ public:
+  Planner(Choices& choices, const GraphBuilder& builder, const GenOptions& options,
+          int64_t max_elements)
+      : choices_(choices), builder_(builder), options_(options), max_elements_(max_elements) {}
+
+  // A node that reads the existing value `first`, at some input. False when none was found.
+  bool Forward(const Row& row, int first, Plan* plan);
+  // A node whose output 0 has type `want`. `usable[v]`: existing values it may read.
+  bool Backward(const Row& row, const TypeInfo& want, const std::vector<bool>& usable, Plan* plan);
+
+  // An element type for something fresh, out of `types`.
+  DType ChooseType(DTypeSet types);
+
+ private:
+  struct Binding {
+    const std::string* name;
+    DType dtype;
+  };
+  void Start(const Row& row, Plan* plan);
+  DType TypeFor(const Formal& formal);
+  bool Bind(const Formal& formal, DType dtype);
+  bool ChooseRanks(int slot, int rank);
+  void DrawAttributes(Plan* plan, int rank);
+  void DrawSomeAttributes(Plan* plan, int rank, bool defaults_only);
+  bool CallDraw(Plan* plan);
+  void AddOptional(Plan* plan);
+  bool FillOperands(Plan* plan, int slot);
+  bool ReuseValue(Plan* plan, int input);
+  std::vector<Dim> BroadcastShape(const TypeInfo& other);
+  bool Finish(Plan* plan, const TypeInfo* want);
+
+  Choices& choices_;
+  const GraphBuilder& builder_;
+  const GenOptions& options_;
+  int64_t max_elements_;
+  const Row* row_ = nullptr;
+  const std::vector<bool>* usable_ = nullptr;
+  Problem problem_;
+  std::vector<Binding> bound_;
+  std::vector<int8_t> ranks_;
+};
+
+}  // namespace assay

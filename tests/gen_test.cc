@@ -1,0 +1,175 @@
+// The generator: valid by our rules and by libonnx's, finite, alive, reproducible, within its
+// options.
+#include "gen/graph_gen.h"
+
+#include <gtest/gtest.h>
+#include <onnx/checker.h>
+#include <onnx/onnx_pb.h>
+#include <onnx/shape_inference/implementation.h>
+
+#include <cmath>
+#include <set>
+
+#include "interp/exec.h"
+#include "interp/onnx_io.h"
+
+namespace assay {
+namespace {
+
+Generated MustGenerate(uint64_t seed, const GenOptions& options, OpChooser* chooser = nullptr) {
+  Choices choices(seed);
+  Result<Generated> g = GenerateCase(choices, options, chooser);
+  EXPECT_TRUE(g.ok()) << "seed " << seed << ": " << (g.ok() ? "" : g.error().ToString());
+  return g.ok() ? *std::move(g) : Generated{};
+}
+
+bool AllFinite(const Tensor& t) {
+  for (int64_t i = 0; IsFloat(t.dtype()) && i < t.size(); ++i) {
+    if (!std::isfinite(t.AsDouble(i))) return false;
+  }
+  return true;
+}
+
+// libonnx's opinion: "" or what it dislikes.
+std::string Libonnx(const Model& model) {
+  std::string bytes = SerializeModel(model).value();
+  onnx::ModelProto proto;
+  if (!proto.ParseFromString(bytes)) return "does not parse";
+  try {
+    onnx::checker::check_model(proto);
+    onnx::shape_inference::InferShapes(
+        proto, onnx::OpSchemaRegistry::Instance(),
+        onnx::ShapeInferenceOptions(/*check_type=*/true, /*strict_mode=*/1));
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+  return "";
+}
+
+TEST(Generate, ModelsAreValidForUsAndForLibonnx) {
+  GenOptions options;
+  for (int opset : {9, 11, 13, 15, 17}) {
+    options.opset = opset;
+    for (uint64_t seed = 0; seed < 40; ++seed) {
+      Generated g = MustGenerate(seed, options);
+      Status valid = Validate(g.model);
+      EXPECT_TRUE(valid.ok()) << "opset " << opset << " seed " << seed << ": "
+                              << valid.error().ToString();
+      EXPECT_EQ(Libonnx(g.model), "") << "opset " << opset << " seed " << seed;
+    }
+  }
+}
+
+TEST(Generate, OutputsAreWhatTheInterpreterComputes) {
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    Generated g = MustGenerate(seed, {});
+    ASSERT_FALSE(g.outputs.empty());
+    Result<Execution> run = assay::Run(g.model, g.inputs);
+    ASSERT_TRUE(run.ok()) << run.error().ToString();
+    for (size_t i = 0; i < g.outputs.size(); ++i)
+      EXPECT_TRUE(run->outputs[i].Identical(g.outputs[i])) << seed;
+  }
+}
+
+// Not on the drawn samples alone: inputs that the generator never saw keep every intermediate
+// finite too.
+TEST(Generate, IntermediatesAreFiniteOnFreshInputs) {
+  GenOptions options;
+  options.nodes = 20;
+  int broken = 0;
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    Generated g = MustGenerate(seed, options);
+    for (uint64_t k = 0; k < 4; ++k) {
+      ExecOptions exec;
+      exec.keep_all = true;
+      Result<Execution> run = assay::Run(g.model, RandomInputs(g.model, k).value(), exec);
+      ASSERT_TRUE(run.ok()) << "seed " << seed << ": " << run.error().ToString();
+      for (const auto& [name, t] : run->values) broken += !AllFinite(t);
+    }
+  }
+  EXPECT_EQ(broken, 0);
+}
+
+TEST(Generate, SameSeedSameBytes) {
+  GenOptions options;
+  std::set<std::string> distinct;
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    std::string a = SerializeModel(MustGenerate(seed, options).model).value();
+    EXPECT_EQ(a, SerializeModel(MustGenerate(seed, options).model).value());
+    distinct.insert(a);
+  }
+  EXPECT_EQ(distinct.size(), 30u);
+}
+
+TEST(Generate, SizeIsWhatWasAskedFor) {
+  for (int nodes : {1, 5, 30}) {
+    GenOptions options;
+    options.nodes = nodes;
+    double total = 0;
+    for (uint64_t seed = 0; seed < 20; ++seed)
+      total += static_cast<double>(MustGenerate(seed, options).model.graph.nodes.size());
+    EXPECT_GE(total / 20, nodes);
+    EXPECT_LE(total / 20, nodes * 1.3 + 1);
+  }
+}
+
+TEST(Generate, KeepsToTheListOfOperators) {
+  GenOptions options;
+  options.ops = {"Add", "Relu", "Mul"};
+  options.exclude = {"Mul"};
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    for (const NodePtr& n : MustGenerate(seed, options).model.graph.nodes) {
+      EXPECT_TRUE(n->op == "Add" || n->op == "Relu") << n->op;
+    }
+  }
+  options.ops = {"NoSuchOperator"};
+  Choices choices(1);
+  Result<Model> none = Generate(choices, options);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, Code::kUsage);
+}
+
+TEST(Generate, AnyBytesDecideAModel) {
+  GenOptions options;
+  options.nodes = 5;
+  std::vector<uint8_t> bytes;
+  for (int i = 0; i < 64; ++i) {
+    Choices choices{std::span<const uint8_t>(bytes)};
+    Result<Model> m = Generate(choices, options);
+    EXPECT_TRUE(!m.ok() || Validate(*m).ok());
+    bytes.push_back(static_cast<uint8_t>(i * 37));
+  }
+}
+
+struct OnlyAfter : OpChooser {
+  int asked = 0, added = 0;
+  void Weigh(const OpSpec*, std::span<const OpSpec* const> candidates,
+             std::span<double> weights) override {
+    ++asked;
+    for (size_t i = 0; i < candidates.size(); ++i)
+      weights[i] = candidates[i]->name == "Tanh" ? 1 : 0;
+  }
+  void Added(const OpSpec&, std::span<const OpSpec* const>) override { ++added; }
+};
+
+TEST(Generate, AChooserSteers) {
+  OnlyAfter chooser;
+  GenOptions options;
+  options.dtypes = {{DType::kFloat, 1}};
+  options.backward = 0;
+  Generated g = MustGenerate(3, options, &chooser);
+  for (const NodePtr& n : g.model.graph.nodes) EXPECT_EQ(n->op, "Tanh");
+  EXPECT_GT(chooser.asked, 0);
+  EXPECT_GT(chooser.added, 0);
+}
+
+TEST(Profile, KnownNamesAndOthers) {
+  for (const std::string& name : GenOptions::ProfileNames())
+    EXPECT_TRUE(GenOptions::Profile(name).ok());
+  Result<GenOptions> none = GenOptions::Profile("nonsense");
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().code, Code::kUsage);
+}
+
+}  // namespace
+}  // namespace assay
