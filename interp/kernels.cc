@@ -53,6 +53,12 @@ Result<Tensor*> KernelContext::Out(int i, Shape shape) {
   return &outputs_[i];
 }
 
+Status KernelContext::Charge(std::initializer_list<int64_t> factors) const {
+  int64_t work = ElementCount(Shape(factors));
+  if (work >= 0 && work <= limits_.flops) return {};
+  return LimitHit("the node takes more than " + std::to_string(limits_.flops) + " multiply-adds");
+}
+
 Shape BroadcastStrides(const Shape& shape, const Shape& out) {
   Shape strides(out.size(), 0);
   int64_t step = 1;

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <type_traits>
@@ -66,6 +67,9 @@ class KernelContext {
   // Makes an existing tensor output i (views, pass-through). Its element type must be the inferred one.
   void Set(int i, Tensor t) { outputs_[i] = std::move(t); }
   std::vector<Tensor>& results() { return outputs_; }
+  // Called before work that is not linear in the tensors' sizes: LimitHit when the product of `factors` (each
+  // >= 0), the node's multiply-adds, exceeds limits().flops.
+  Status Charge(std::initializer_list<int64_t> factors) const;
 
  private:
   Store ScratchStore(DType dtype) const;

@@ -85,6 +85,8 @@ class RuleContext {
 
   // Solver overlay: values of unknown integer attributes.
   void Overlay(const std::map<std::string, std::vector<Dim>>* overlay) { overlay_ = overlay; }
+  // While solving, a rule may also refuse what is valid but what implementations disagree on.
+  bool solving() const { return overlay_ != nullptr; }
 
  private:
   const OpSpec& spec_;

@@ -1,0 +1,199 @@
+// MaxPool (ONNX opset 1, 8, 10, 11, 12), AveragePool (1, 7, 10, 11, 19) and LpPool (2, 11, 18) over
+// [N,C,D1..Dn]: y[n,c,o] is the maximum, the mean or the p-norm of the taps of window o.
+//
+// Surprises: padding is skipped, never a value; AveragePool divides by the taps within the input,
+// or with count_include_pad by those within the input and its pads, which leaves out what ceil_mode
+// adds at the end. A window without any tap (dilations can step over the input) gives the lowest
+// number, 0 and 0.
+#include "interp/window.h"
+
+namespace assay {
+namespace {
+
+constexpr DTypeSet k8Bit = Bit(DType::kInt8) | Bit(DType::kUint8);
+
+// Sums of floats are added up in double.
+template <class T>
+using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
+
+void Rule(RuleContext& c) {
+  if (c.spec().FindAttr("p")) c.Require(c.Int("p") >= Dim(1), "p is at least 1");
+  PoolRule(c);
+}
+
+// Windows of this node, or nothing when an output is empty; LimitHit when they are too much work.
+Result<std::optional<Windows>> WindowsOf(const KernelContext& c) {
+  const Shape& x = c.in(0).shape();
+  Shape y = c.out_shape(0), kernel = c.Ints("kernel_shape");
+  if (ElementCount(y) == 0) return std::optional<Windows>();
+  TRY(c.Charge({ElementCount(y), ElementCount(kernel) < 0 ? std::numeric_limits<int64_t>::max()
+                                                          : ElementCount(kernel)}));
+  return std::optional<Windows>(
+      Windows(WindowAxes(c, Shape(x.begin() + 2, x.end()), Shape(y.begin() + 2, y.end()), kernel)));
+}
+
+template <class T>
+bool Exceeds(T x, T best) {
+  if constexpr (std::is_floating_point_v<T>) {
+    if (x != x) return best == best;  // the first NaN wins
+  }
+  return best < x;
+}
+
+template <class T>
+T Lowest() {
+  if constexpr (kIsFp<T>)
+    return Fp(static_cast<double>(std::numeric_limits<float>::lowest()));
+  else
+    return std::numeric_limits<T>::lowest();
+}
+
+// Offset of an element counted with the first spatial axis moving fastest.
+int64_t ColumnMajor(int64_t offset, const Shape& spatial) {
+  int64_t result = 0, rest = offset, size = ElementCount(spatial);
+  for (size_t i = spatial.size(); i-- > 0;) {
+    size /= spatial[i];
+    result += rest % spatial[i] * size;
+    rest /= spatial[i];
+  }
+  return result;
+}
+
+Status EvalMax(KernelContext& c) {
+  Tensor* y = TRY(c.Out(0));
+  Tensor* indices = c.WantsOutput(1) ? TRY(c.Out(1)) : nullptr;
+  std::optional<Windows> windows = TRY(WindowsOf(c));
+  if (!windows) return {};
+  bool column_major = c.Int("storage_order") == 1;
+  const Shape& shape = c.in(0).shape();
+  Shape spatial(shape.begin() + 2, shape.end());
+  return VisitNumeric(c.in(0), [&](auto zero) -> Status {
+    using T = decltype(zero);
+    const T* x = c.data<T>(0);
+    T* out = y->mutable_data<T>();
+    int64_t* index = indices ? indices->mutable_data<int64_t>() : nullptr;
+    for (int64_t plane = 0; plane < shape[0] * shape[1]; ++plane, x += windows->in_size()) {
+      for (int64_t w = 0; w < windows->size(); ++w) {
+        int64_t best = -1;
+        windows->Read(w, [&](int64_t i) {
+          if (best < 0 || Exceeds(x[i], x[best])) best = i;
+        });
+        *out++ = best < 0 ? Lowest<T>() : x[best];
+        if (!index) continue;
+        int64_t within = best >= 0 && column_major ? ColumnMajor(best, spatial) : best;
+        *index++ = best < 0 ? -1 : plane * windows->in_size() + within;
+      }
+    }
+    return {};
+  });
+}
+
+// y = finish(sum over taps of term(x), window) on every plane.
+template <class T, class Term, class Finish>
+void Accumulate(const KernelContext& c, const Windows& windows, T* y, Term&& term,
+                Finish&& finish) {
+  const Shape& shape = c.in(0).shape();
+  const T* x = c.data<T>(0);
+  for (int64_t plane = 0; plane < shape[0] * shape[1]; ++plane, x += windows.in_size()) {
+    for (int64_t w = 0; w < windows.size(); ++w) {
+      Wide<T> sum = Wide<T>(0);
+      windows.Read(w, [&](int64_t i) { sum += term(static_cast<Wide<T>>(x[i])); });
+      *y++ = static_cast<T>(finish(sum, w));
+    }
+  }
+}
+
+Status EvalAverage(KernelContext& c) {
+  Tensor* y = TRY(c.Out(0));
+  std::optional<Windows> windows = TRY(WindowsOf(c));
+  if (!windows) return {};
+  bool with_pads = c.Int("count_include_pad") != 0;
+  return VisitFloat(c.in(0), [&](auto zero) -> Status {
+    using T = decltype(zero);
+    using W = Wide<T>;
+    int64_t last_count = 1;
+    W reciprocal =
+        W(1);  // neighbours mostly have equal counts, and a division in the field is slow
+    auto finish = [&](W sum, int64_t w) {
+      int64_t count = windows->Count(w, with_pads);
+      if (count == 0) return W(0);
+      if constexpr (!kIsFp<T>) return sum / static_cast<W>(count);
+      if (count != last_count) {
+        last_count = count;
+        reciprocal = W(1) / W(count);
+      }
+      return sum * reciprocal;
+    };
+    Accumulate<T>(
+        c, *windows, y->mutable_data<T>(), [](W x) { return x; }, finish);
+    return {};
+  });
+}
+
+Status EvalLp(KernelContext& c) {
+  Tensor* y = TRY(c.Out(0));
+  std::optional<Windows> windows = TRY(WindowsOf(c));
+  if (!windows) return {};
+  int64_t p = c.Int("p");
+  return VisitFloat(c.in(0), [&](auto zero) -> Status {
+    using T = decltype(zero);
+    using W = Wide<T>;
+    auto run = [&](auto term, auto finish) {
+      Accumulate<T>(c, *windows, y->mutable_data<T>(), term, finish);
+    };
+    if (p == 1)
+      run([](W x) { return ScalarAbs(x); }, [](W sum, int64_t) { return sum; });
+    else if (p == 2)
+      run([](W x) { return x * x; }, [](W sum, int64_t) { return ScalarSqrt(sum); });
+    else
+      run([p](W x) { return ScalarPow(ScalarAbs(x), W(p)); },
+          [p](W sum, int64_t) { return ScalarPow(sum, W(1) / W(p)); });
+    return {};
+  });
+}
+
+OpSpec Pool(const char* name, int since, EvalFn eval) {
+  OpSpec row = Op(name, since);
+  row.In("X", "T", kFloats16).Out("Y", "T", kFloats16).Rule(Rule).Eval(eval);
+  row.String("auto_pad", "NOTSET", AutoPadDomain()).Ints("kernel_shape", KernelShapeDomain());
+  row.attrs.back().required = true;
+  return row.Ints("pads", PadsDomain(3)).Ints("strides", StridesDomain());
+}
+
+void MaxPoolVersions(std::vector<OpSpec>& rows) {
+  OpSpec v1 = Pool("MaxPool", 1, EvalMax).Class(Accuracy::kExact);
+  OpSpec v8 = v1.Since(8)
+                  .Out("Indices", "I", Bit(DType::kInt64), Arity::kOptional)
+                  .Int("storage_order", 0, {.ints = {0, 1}});
+  OpSpec v10 =
+      v8.Since(10).Int("ceil_mode", 0, {.ints = {0, 1}}).Ints("dilations", DilationsDomain());
+  rows.insert(rows.end(),
+              {v1, v8, v10, v10.Since(11), v10.Since(12).Types("T", kFloats16 | k8Bit)});
+}
+
+void AveragePoolVersions(std::vector<OpSpec>& rows) {
+  OpSpec v1 = Pool("AveragePool", 1, EvalAverage).Class(Accuracy::kReduction);
+  OpSpec v7 = v1.Since(7).Int("count_include_pad", 0, {.ints = {0, 1}});
+  OpSpec v10 = v7.Since(10).Int("ceil_mode", 0, {.ints = {0, 1}});
+  OpSpec v19 = v10.Since(19).Ints("dilations", DilationsDomain());
+  rows.insert(rows.end(), {v1, v7, v10, v10.Since(11), v19});
+}
+
+void LpPoolVersions(std::vector<OpSpec>& rows) {
+  OpSpec v2 = Pool("LpPool", 2, EvalLp).Class(Accuracy::kReduction).Int("p", 2, {.lo = 1, .hi = 4});
+  OpSpec v18 =
+      v2.Since(18).Int("ceil_mode", 0, {.ints = {0, 1}}).Ints("dilations", DilationsDomain());
+  rows.insert(rows.end(), {v2, v2.Since(11), v18});
+}
+
+}  // namespace
+
+std::vector<OpSpec> ops_pool() {
+  std::vector<OpSpec> rows;
+  MaxPoolVersions(rows);
+  AveragePoolVersions(rows);
+  LpPoolVersions(rows);
+  return rows;
+}
+
+}  // namespace assay

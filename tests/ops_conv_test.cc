@@ -1,0 +1,294 @@
+// Conv, ConvTranspose and poolings against loops written straight from the formulas, and what their
+// rules refuse.
+#include <gtest/gtest.h>
+
+#include "interp/exec.h"
+#include "interp/kernels.h"
+
+namespace assay {
+namespace {
+
+using Attributes = std::vector<Attribute>;
+
+Result<std::vector<Tensor>> Eval(const std::string& op, const std::vector<Tensor>& inputs,
+                                 const Attributes& attrs, int opset = 17,
+                                 Store store = Store::kNative, const Limits& limits = Limits{}) {
+  std::vector<std::string> names;
+  std::vector<const Tensor*> args;
+  for (const Tensor& t : inputs) {
+    names.push_back(t.defined() ? "x" + std::to_string(names.size()) : "");
+    args.push_back(t.defined() ? &t : nullptr);
+  }
+  const OpSpec* spec = FindOp("", op, opset);
+  return EvalNode(*spec, *MakeNode(op, names, {"y"}, attrs), args, store, limits, opset);
+}
+
+Tensor Drawn(Choices& choices, const Shape& shape, Store store = Store::kNative) {
+  Tensor t = Tensor::Make(DType::kFloat, shape).value();
+  for (int64_t i = 0; i < t.size(); ++i) t.Set(i, choices.Normal());
+  return t.To(store);
+}
+
+struct Case {
+  const char* what;
+  Shape x, w;
+  int64_t group;
+  std::vector<int64_t> strides, dilations, pads;
+  bool bias;
+};
+
+const Case kCases[] = {
+    {"1-d", {2, 3, 9}, {4, 3, 3}, 1, {2}, {1}, {1, 0}, true},
+    {"2-d, asymmetric pads", {1, 2, 6, 7}, {3, 2, 3, 2}, 1, {1, 1}, {1, 1}, {2, 0, 1, 3}, true},
+    {"dilated, strided", {1, 3, 11, 9}, {2, 3, 3, 3}, 1, {2, 3}, {2, 1}, {1, 2, 3, 0}, false},
+    {"groups", {2, 4, 5, 5}, {6, 2, 3, 3}, 2, {1, 2}, {1, 1}, {1, 1, 1, 1}, true},
+    {"depthwise", {2, 3, 6, 5}, {3, 1, 3, 3}, 3, {2, 1}, {1, 2}, {1, 2, 0, 2}, true},
+    {"depthwise, two maps a channel",
+     {1, 3, 6, 5},
+     {6, 1, 3, 3},
+     3,
+     {1, 1},
+     {1, 1},
+     {1, 1, 1, 1},
+     false},
+    {"pointwise", {2, 5, 4, 3}, {7, 5, 1, 1}, 1, {1, 1}, {1, 1}, {0, 0, 0, 0}, true},
+    {"pointwise with stride", {1, 5, 4, 3}, {7, 5, 1, 1}, 1, {2, 1}, {1, 1}, {0, 0, 0, 0}, false},
+    {"3-d", {1, 2, 4, 5, 3}, {2, 2, 2, 3, 2}, 1, {1, 2, 1}, {1, 1, 2}, {0, 1, 1, 1, 0, 2}, true},
+    {"pads beyond the kernel", {1, 1, 2, 2}, {1, 1, 2, 2}, 1, {1, 1}, {1, 1}, {3, 3, 3, 3}, true},
+};
+
+Attributes AttributesOf(const Case& k) {
+  return {{"group", k.group, {}},
+          {"strides", k.strides, {}},
+          {"dilations", k.dilations, {}},
+          {"pads", k.pads, {}}};
+}
+
+// All index tuples below `shape`, row-major.
+std::vector<Shape> Indices(const Shape& shape) {
+  std::vector<Shape> all = {{}};
+  for (int64_t d : shape) {
+    std::vector<Shape> longer;
+    for (const Shape& s : all) {
+      for (int64_t i = 0; i < d; ++i) {
+        longer.push_back(s);
+        longer.back().push_back(i);
+      }
+    }
+    all = std::move(longer);
+  }
+  return all;
+}
+int64_t Flat(const Shape& at, const Shape& shape) {
+  int64_t flat = 0;
+  for (size_t i = 0; i < at.size(); ++i) flat = flat * shape[i] + at[i];
+  return flat;
+}
+
+// Calls f(y index, x index or -1 in the padding, w index) for every product of the convolution.
+template <class F>
+void ForEachProduct(const Case& k, const Shape& y, F&& f) {
+  size_t axes = k.x.size() - 2;
+  int64_t maps = k.w[0] / k.group, channels = k.w[1];
+  for (const Shape& out : Indices(y)) {
+    for (const Shape& tap : Indices(Shape(k.w.begin() + 1, k.w.end()))) {
+      Shape in = {out[0], out[1] / maps * channels + tap[0]}, weight = {out[1]};
+      weight.insert(weight.end(), tap.begin(), tap.end());
+      bool inside = true;
+      for (size_t i = 0; i < axes; ++i) {
+        in.push_back(out[i + 2] * k.strides[i] - k.pads[i] + tap[i + 1] * k.dilations[i]);
+        inside &= in.back() >= 0 && in.back() < k.x[i + 2];
+      }
+      f(Flat(out, y), inside ? Flat(in, k.x) : -1, Flat(weight, k.w));
+    }
+  }
+}
+
+TEST(Conv, AgreesWithTheFormula) {
+  for (const Case& k : kCases) {
+    SCOPED_TRACE(k.what);
+    Choices choices(5);
+    Tensor x = Drawn(choices, k.x), w = Drawn(choices, k.w), b = Drawn(choices, {k.w[0]});
+    auto y = Eval("Conv", k.bias ? std::vector{x, w, b} : std::vector{x, w}, AttributesOf(k));
+    ASSERT_TRUE(y.ok()) << y.error().ToString();
+    const Tensor& got = (*y)[0];
+    std::vector<double> want(static_cast<size_t>(got.size()));
+    int64_t plane = got.size() / got.dim(0) / got.dim(1);
+    for (int64_t i = 0; i < got.size(); ++i) want[i] = k.bias ? b.AsDouble(i / plane % k.w[0]) : 0;
+    ForEachProduct(k, got.shape(), [&](int64_t i, int64_t ix, int64_t iw) {
+      if (ix >= 0) want[i] += x.AsDouble(ix) * w.AsDouble(iw);
+    });
+    for (int64_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got.AsDouble(i), want[i], 1e-4);
+  }
+}
+
+TEST(Conv, IsExactInTheField) {
+  FieldContext context(9, {});
+  FieldScope scope(&context);
+  for (const Case& k : kCases) {
+    SCOPED_TRACE(k.what);
+    Choices choices(6);
+    Tensor x = Drawn(choices, k.x, Store::kField), w = Drawn(choices, k.w, Store::kField);
+    auto y = Eval("Conv", {x, w}, AttributesOf(k), 17, Store::kField);
+    ASSERT_TRUE(y.ok()) << y.error().ToString();
+    std::vector<Fp> want(static_cast<size_t>((*y)[0].size()));
+    ForEachProduct(k, (*y)[0].shape(), [&](int64_t i, int64_t ix, int64_t iw) {
+      if (ix >= 0) want[i] += x.data<Fp>()[ix] * w.data<Fp>()[iw];
+    });
+    for (int64_t i = 0; i < (*y)[0].size(); ++i) ASSERT_EQ((*y)[0].data<Fp>()[i].r, want[i].r);
+  }
+}
+
+// ConvTranspose with the weights of a convolution is the convolution's adjoint: <Conv(x), y> = <x,
+// ConvT(y)>.
+TEST(ConvTranspose, IsTheAdjointOfConv) {
+  FieldContext context(10, {});
+  FieldScope scope(&context);
+  for (const Case& k : kCases) {
+    SCOPED_TRACE(k.what);
+    Choices choices(7);
+    Tensor x = Drawn(choices, k.x, Store::kField), w = Drawn(choices, k.w, Store::kField);
+    auto y = Eval("Conv", {x, w}, AttributesOf(k), 17, Store::kField);
+    ASSERT_TRUE(y.ok()) << y.error().ToString();
+    Tensor z = Drawn(choices, (*y)[0].shape(), Store::kField);
+    // What the strides skip at the end of x is missing in the plain transposed output.
+    std::vector<int64_t> output_padding;
+    for (size_t i = 2; i < k.x.size(); ++i) {
+      int64_t reach = (k.w[i] - 1) * k.dilations[i - 2] + 1;
+      output_padding.push_back(k.x[i] - ((z.dim(i) - 1) * k.strides[i - 2] + reach - k.pads[i - 2] -
+                                         k.pads[k.x.size() - 4 + i]));
+    }
+    Attributes attrs = AttributesOf(k);
+    attrs.push_back({"output_padding", output_padding, {}});
+    auto back = Eval("ConvTranspose", {z, w}, attrs, 17, Store::kField);
+    ASSERT_TRUE(back.ok()) << back.error().ToString();
+    ASSERT_EQ((*back)[0].shape(), k.x);
+    Fp left, right;
+    for (int64_t i = 0; i < z.size(); ++i) left += (*y)[0].data<Fp>()[i] * z.data<Fp>()[i];
+    for (int64_t i = 0; i < x.size(); ++i) right += (*back)[0].data<Fp>()[i] * x.data<Fp>()[i];
+    EXPECT_EQ(left.r, right.r);
+  }
+}
+
+TEST(Conv, RefusesWhatItsRuleForbids) {
+  Choices choices(8);
+  Tensor x = Drawn(choices, {1, 4, 5, 5}), w = Drawn(choices, {6, 2, 3, 3});
+  const int64_t big = std::numeric_limits<int64_t>::max();
+  struct {
+    Attribute attr;
+    const char* says;
+  } cases[] = {
+      {{"group", int64_t{1}, {}}, "channels are group times"},
+      {{"group", int64_t{0}, {}}, "group is at least 1"},
+      {{"group", int64_t{-2}, {}}, "group is at least 1"},
+      {{"strides", std::vector<int64_t>{0, 1}, {}}, "strides"},
+      {{"strides", std::vector<int64_t>{big, 1}, {}}, "strides"},
+      {{"strides", std::vector<int64_t>{1}, {}}, "strides has 2 entries"},
+      {{"dilations", std::vector<int64_t>{1, 0}, {}}, "dilations"},
+      {{"dilations", std::vector<int64_t>{3, 1}, {}}, "fits the padded input"},
+      {{"dilations", std::vector<int64_t>{big, big}, {}}, "dilations"},
+      {{"pads", std::vector<int64_t>{-1, 0, 0, 0}, {}}, "pads"},
+      {{"pads", std::vector<int64_t>{big, big, big, big}, {}}, "pads"},
+      {{"kernel_shape", std::vector<int64_t>{3, 2}, {}}, "agrees with the weights"},
+      {{"kernel_shape", std::vector<int64_t>{0, 0}, {}}, "agrees with the weights"},
+      {{"auto_pad", std::string("SAME"), {}}, "auto_pad"},
+  };
+  for (const auto& k : cases) {
+    Attributes attrs = {k.attr};
+    if (k.attr.name != "group") attrs.push_back({"group", int64_t{2}, {}});
+    auto y = Eval("Conv", {x, w}, attrs);
+    ASSERT_FALSE(y.ok()) << k.says;
+    EXPECT_EQ(y.error().code, Code::kInvalid);
+    EXPECT_NE(y.error().ToString().find(k.says), std::string::npos) << y.error().ToString();
+  }
+}
+
+TEST(Conv, ChargesForWorkAndMemory) {
+  Choices choices(8);
+  Tensor x = Drawn(choices, {1, 1, 8, 8}), w = Drawn(choices, {1, 1, 3, 3});
+  Limits limits;
+  limits.flops = 100;
+  auto y = Eval("Conv", {x, w}, {}, 17, Store::kNative, limits);
+  ASSERT_FALSE(y.ok());
+  EXPECT_EQ(y.error().code, Code::kLimit);
+  std::vector<int64_t> pads(4, (int64_t{1} << 31) - 1);
+  y = Eval("Conv", {x, w}, {{"pads", pads, {}}});
+  ASSERT_FALSE(y.ok());
+  EXPECT_EQ(y.error().code, Code::kLimit);
+}
+
+TEST(MaxPool, SkipsPaddingAndCountsCeilWindows) {
+  Tensor x = Tensor::Floats({1, 1, 5}, {-5, -4, -3, -2, -1});
+  std::vector<int64_t> two = {2}, pads = {1, 1};
+  auto y =
+      Eval("MaxPool", {x}, {{"kernel_shape", two, {}}, {"strides", two, {}}, {"pads", pads, {}}});
+  ASSERT_TRUE(y.ok()) << y.error().ToString();
+  EXPECT_TRUE((*y)[0].Identical(Tensor::Floats({1, 1, 3}, {-5, -3, -1})));
+  // With ceil_mode a fourth window would begin in the end padding: it does not exist.
+  y = Eval("MaxPool", {x},
+           {{"kernel_shape", two, {}},
+            {"strides", two, {}},
+            {"pads", pads, {}},
+            {"ceil_mode", int64_t{1}, {}}});
+  ASSERT_TRUE(y.ok()) << y.error().ToString();
+  EXPECT_EQ((*y)[0].shape(), (Shape{1, 1, 3}));
+}
+
+TEST(AveragePool, DividesByTheTapsItSays) {
+  Tensor x = Tensor::Floats({1, 1, 4}, {1, 2, 3, 4});
+  std::vector<int64_t> three = {3}, two = {2}, pads = {1, 1};
+  Attributes attrs = {{"kernel_shape", three, {}},
+                      {"strides", two, {}},
+                      {"pads", pads, {}},
+                      {"ceil_mode", int64_t{1}, {}}};
+  auto y = Eval("AveragePool", {x}, attrs);
+  ASSERT_TRUE(y.ok()) << y.error().ToString();
+  EXPECT_TRUE((*y)[0].Identical(Tensor::Floats({1, 1, 3}, {1.5f, 3, 4}))) << (*y)[0].AsDouble(2);
+  attrs.push_back({"count_include_pad", int64_t{1}, {}});
+  y = Eval("AveragePool", {x}, attrs);
+  ASSERT_TRUE(y.ok()) << y.error().ToString();
+  // The last window holds 4 and the end padding; what ceil_mode adds beyond is not counted.
+  EXPECT_TRUE((*y)[0].Identical(Tensor::Floats({1, 1, 3}, {1, 3, 2}))) << (*y)[0].AsDouble(2);
+}
+
+TEST(Pools, RefuseHostileAttributes) {
+  Choices choices(3);
+  Tensor x = Drawn(choices, {1, 2, 5, 5});
+  const int64_t big = std::numeric_limits<int64_t>::max();
+  std::vector<int64_t> kernel = {2, 2};
+  for (const char* op : {"MaxPool", "AveragePool", "LpPool"}) {
+    for (const std::vector<int64_t>& bad :
+         {std::vector<int64_t>{0, 1}, {-1, 1}, {big, big}, {6, 1}, {2}}) {
+      EXPECT_FALSE(Eval(op, {x}, {{"kernel_shape", bad, {}}}).ok()) << op;
+    }
+    for (const std::vector<int64_t>& bad :
+         {std::vector<int64_t>{2, 0, 0, 0}, {-1, 0, 0, 0}, {big, big, big, big}}) {
+      EXPECT_FALSE(Eval(op, {x}, {{"kernel_shape", kernel, {}}, {"pads", bad, {}}}).ok()) << op;
+    }
+    EXPECT_FALSE(
+        Eval(op, {x}, {{"kernel_shape", kernel, {}}, {"strides", std::vector<int64_t>{0, 1}, {}}})
+            .ok())
+        << op;
+    EXPECT_FALSE(
+        Eval(op, {Tensor::Floats({2, 2}, {1, 2, 3, 4})}, {{"kernel_shape", kernel, {}}}).ok())
+        << op;
+  }
+}
+
+TEST(MaxUnpool, RefusesIndicesOutside) {
+  Tensor x = Tensor::Floats({1, 1, 2}, {1, 2});
+  std::vector<int64_t> two = {2};
+  for (int64_t bad : {int64_t{-1}, int64_t{4}, std::numeric_limits<int64_t>::max()}) {
+    auto y = Eval("MaxUnpool", {x, Tensor::Ints({1, 1, 2}, {0, bad})},
+                  {{"kernel_shape", two, {}}, {"strides", two, {}}});
+    ASSERT_FALSE(y.ok());
+    EXPECT_EQ(y.error().code, Code::kInvalid);
+  }
+  auto y = Eval("MaxUnpool", {x, Tensor::Ints({1, 1, 2}, {1, 2})},
+                {{"kernel_shape", two, {}}, {"strides", two, {}}});
+  ASSERT_TRUE(y.ok()) << y.error().ToString();
+  EXPECT_TRUE((*y)[0].Identical(Tensor::Floats({1, 1, 4}, {0, 1, 2, 0})));
+}
+
+}  // namespace
+}  // namespace assay
