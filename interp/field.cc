@@ -82,8 +82,7 @@ FieldContext::FieldContext(uint64_t seed, std::vector<double> constants, double 
   for (int i = 0; i < 8; ++i) special_[i] = HashTo(0x5bec1a10 + i);
   special_[0] = sqrt2_;
   special_[1] = static_cast<double>(root * half % p);
-  constants.push_back(0);
-  constants.push_back(1);
+  for (double c : {-1.0, 0.0, 1.0}) constants.push_back(c);
   std::erase_if(constants, [](double c) { return std::isnan(c); });
   std::sort(constants.begin(), constants.end());
   constants.erase(std::unique(constants.begin(), constants.end()), constants.end());

@@ -77,7 +77,7 @@ struct Fp {
   Fp() = default;
   Fp(double c);                                            // NOLINT: embeds a constant
   Fp(float c) : Fp(static_cast<double>(c)) {}              // NOLINT
-  Fp(int c) : Fp(static_cast<double>(c)) {}                // NOLINT
+  Fp(int c) { *this = Reduce(c); }                         // NOLINT: the same without a table look-up
   Fp(int64_t c);                                           // NOLINT: exact for all 64 bits
   static Fp Raw(double residue) { Fp f; f.r = residue; return f; }
   // Any integer-valued double below 2^53 in magnitude to its residue.

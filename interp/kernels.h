@@ -225,6 +225,7 @@ T ScalarMin(T a, T b) {
 template <class T>
 T ScalarAbs(T x) {
   if constexpr (kIsFp<T>) return ScalarMax(x, -x);
+  else if constexpr (std::is_floating_point_v<T>) return std::fabs(x);
   else if constexpr (std::is_unsigned_v<T>) return x;
   else return x < T(0) ? static_cast<T>(T(0) - x) : x;
 }

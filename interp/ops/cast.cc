@@ -73,10 +73,17 @@ std::string Print(T x) {
 
 Status PrintNumbers(const Tensor& in, Tensor* out) {
   std::vector<std::string>& y = out->mutable_strings();
+  bool narrow = in.dtype() != DType::kDouble;
   return VisitNumbers(in, [&](auto from) -> Status {
     using From = decltype(from);
     const From* x = in.data<From>();
-    for (int64_t i = 0; i < in.size(); ++i) y[i] = Print(x[i]);
+    for (int64_t i = 0; i < in.size(); ++i) {
+      // In the double domain too a float has the digits of a float.
+      if constexpr (std::is_same_v<From, double>)
+        y[i] = narrow ? Print(static_cast<float>(x[i])) : Print(x[i]);
+      else
+        y[i] = Print(x[i]);
+    }
     return {};
   });
 }

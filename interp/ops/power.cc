@@ -159,6 +159,7 @@ bool DrawPow(Choices& choices, Draft& d) {
   if (d.spec->since >= 12 && choices.Chance(0.2)) {
     exponent = choices.PickOf({DType::kFloat, DType::kInt64, DType::kInt32});
   }
+  if (!Contains(d.spec->inputs[1].types, exponent)) exponent = DType::kFloat;
   double y = choices.PickOf({2.0, 2.0, 2.0, 3.0, 1.0});
   if (IsFloat(base) && IsFloat(exponent) && choices.Chance(0.15)) y = 0.5;
   d.SetConstant(1, OneElement(exponent, y));

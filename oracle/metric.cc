@@ -1,0 +1,386 @@
+#include "oracle/metric.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+namespace assay {
+namespace {
+
+// A folded constant has gone through about four roundings; as much noise, so that flips at a
+// breakpoint show.
+constexpr double kNoise = 4;
+// The spread of a few runs underestimates the largest error.
+constexpr double kSafety = 3;
+// The floor, in rounding units of the element and of the output's largest element.
+constexpr double kFloorElement = 8, kFloorOutput = 2;
+// Below this a float32 has no normal numbers left.
+constexpr double kFloorAbsolute = 1e-37;
+// A native run rounds every term of a reduction: that much more noise.
+constexpr double kNativeFactor = 8;
+constexpr int kFirstRuns = 4, kMoreRuns = 16;
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// Rounding unit of an element type. Double is what the reference itself computes in: leave room for
+// the order of its additions.
+double RoundingUnit(DType t) {
+  switch (t) {
+    case DType::kFloat16:
+      return 0x1p-11;
+    case DType::kBfloat16:
+      return 0x1p-8;
+    case DType::kDouble:
+      return 0x1p-49;
+    default:
+      return 0x1p-24;
+  }
+}
+
+// A stream of factors 1 + amplitude * r with |r| in [1/2, 1]: never near 0, so that few runs show
+// the spread.
+class Noise {
+ public:
+  explicit Noise(uint64_t seed) : state_(Mix(seed) | 1) {}
+  double Factor(double amplitude) {
+    state_ ^= state_ << 13;
+    state_ ^= state_ >> 7;
+    state_ ^= state_ << 17;
+    double r = static_cast<double>(static_cast<int64_t>(state_)) * 0x1p-64;  // [-1/2, 1/2)
+    return 1 + amplitude * (r < 0 ? r - 0.5 : r + 0.5);
+  }
+
+ private:
+  uint64_t state_;
+};
+
+// A copy in double with every element perturbed; NaN, Inf and 0 stay.
+Tensor Perturbed(const Tensor& t, double units, Noise& noise) {
+  double amplitude = units * RoundingUnit(t.dtype());
+  Tensor from = t.To(Store::kDouble);
+  Tensor out = Tensor::Make(t.dtype(), t.shape(), Store::kDouble,
+                            Limits{.elements = INT64_MAX, .bytes = INT64_MAX})
+                   .value();
+  const double* x = from.data<double>();
+  double* y = out.mutable_data<double>();
+  for (int64_t i = 0; i < t.size(); ++i) y[i] = x[i] * noise.Factor(amplitude);
+  return out;
+}
+
+bool HasFloatAttribute(const Node& n) {
+  return std::any_of(n.attrs.begin(), n.attrs.end(), [](const Attribute& a) {
+    return TypeOf(a.value) == AttrType::kFloat || TypeOf(a.value) == AttrType::kFloats;
+  });
+}
+
+// The model with every floating-point attribute moved by some units in the last place.
+Model WithPerturbedAttributes(const Model& model, Noise& noise) {
+  Model out = model;
+  double amplitude = kNoise * RoundingUnit(DType::kFloat);
+  for (NodePtr& n : out.graph.nodes) {
+    if (!HasFloatAttribute(*n)) continue;
+    auto copy = std::make_shared<Node>(*n);
+    for (Attribute& a : copy->attrs) {
+      if (auto f = std::get_if<float>(&a.value))
+        *f = static_cast<float>(*f * noise.Factor(amplitude));
+      if (auto fs = std::get_if<std::vector<float>>(&a.value)) {
+        for (float& f : *fs) f = static_cast<float>(f * noise.Factor(amplitude));
+      }
+    }
+    n = std::move(copy);
+  }
+  return out;
+}
+
+// Floating-point inputs that a rule reads as extents.
+bool ReadsAsExtent(const Node& n, size_t input) {
+  return n.op == "Range" || n.op == "OneHot" ||
+         ((n.op == "Resize" || n.op == "Upsample") && input > 0);
+}
+
+// Values that do not depend on the data of a graph input and end in an integer or an extent.
+std::unordered_set<std::string> ShapeValues(const Model& model, const std::vector<NodePtr>& order) {
+  std::unordered_set<std::string> from_data, exact;
+  for (const ValueInfo& v : model.graph.RequiredInputs()) from_data.insert(v.name);
+  auto depends = [&](const std::string& v) { return from_data.count(v) > 0; };
+  for (const NodePtr& n : order) {
+    if (n->op == "Shape" || n->op == "Size") continue;
+    std::vector<std::string> read = ReadBy(*n);
+    if (std::any_of(read.begin(), read.end(), depends))
+      from_data.insert(n->outputs.begin(), n->outputs.end());
+  }
+  for (size_t k = order.size(); k-- > 0;) {
+    const Node& n = *order[k];
+    bool to_int =
+        n.op == "Cast" &&
+        !IsFloat(static_cast<DType>(std::clamp<int64_t>(n.Int("to", 1), 0, kDTypeCount - 1)));
+    bool any_exact = std::any_of(n.outputs.begin(), n.outputs.end(),
+                                 [&](const std::string& o) { return exact.count(o) > 0; });
+    for (size_t i = 0; i < n.inputs.size(); ++i) {
+      if (depends(n.inputs[i])) continue;
+      if (any_exact || ReadsAsExtent(n, i) || (to_int && !depends(n.outputs[0])))
+        exact.insert(n.inputs[i]);
+    }
+  }
+  return exact;
+}
+
+double ScaleOf(const Tensor& t) {
+  double scale = 0;
+  if (!IsFloat(t.dtype())) return 0;
+  const double* x = t.data<double>();
+  for (int64_t i = 0; i < t.size(); ++i) {
+    if (std::isfinite(x[i])) scale = std::max(scale, std::fabs(x[i]));
+  }
+  return scale;
+}
+
+// The distance of two values for spread and comparison: infinity where only one is finite or NaN
+// meets a number.
+double Distance(double a, double b) {
+  if (a == b || (std::isnan(a) && std::isnan(b))) return 0;
+  if (!std::isfinite(a) || !std::isfinite(b)) return kInfinity;
+  return std::fabs(a - b);
+}
+
+std::string IndexText(const Shape& shape, int64_t i) {
+  std::string text;
+  Shape strides = Strides(shape);
+  for (size_t d = 0; d < shape.size(); ++d) {
+    text += (d ? "," : "") + std::to_string(strides[d] ? i / strides[d] % shape[d] : 0);
+  }
+  return "[" + text + "]";
+}
+
+}  // namespace
+
+void Comparison::Merge(const Comparison& o) {
+  if (o.margin > margin) note = o.note;
+  margin = std::max(margin, o.margin);
+  max_abs = std::max(max_abs, o.max_abs);
+  relative_sum += o.relative_sum;
+  relative_count += o.relative_count;
+  elements += o.elements;
+  masked += o.masked;
+  type_mismatch |= o.type_mismatch;
+  finite_mismatch |= o.finite_mismatch;
+}
+
+Result<Yardstick> Yardstick::Of(const Model& source) {
+  Yardstick y;
+  y.program_ = TRY(Program::Compile(source));
+  std::vector<NodePtr> order = TRY(Sorted(source.graph));
+  y.exact_ = ShapeValues(source, order);
+  return y;
+}
+
+Result<Reference> Yardstick::Measure(const std::vector<Tensor>& inputs,
+                                     const MetricOptions& options) const {
+  std::vector<Tensor> doubles;
+  for (const Tensor& t : inputs) doubles.push_back(t.To(Store::kDouble));
+  Reference r(this, std::move(doubles), options);
+  ExecOptions exec;
+  exec.store = Store::kDouble;
+  exec.limits = options.limits;
+  r.outputs_ = TRY(program_.Run(r.inputs_, exec)).outputs;
+  for (Tensor& t : r.outputs_) {
+    t = t.To(Store::kDouble);
+    r.scale_.push_back(ScaleOf(t));
+  }
+  r.native_.assign(r.outputs_.size(), 0);
+  if (!options.native) return r;
+  exec.store = Store::kNative;
+  std::vector<Tensor> native = TRY(program_.Run(inputs, exec)).outputs;
+  for (size_t o = 0; o < native.size(); ++o) {
+    if (!IsFloat(native[o].dtype()) || native[o].shape() != r.outputs_[o].shape()) continue;
+    for (int64_t i = 0; i < native[o].size(); ++i) {
+      double d = Distance(native[o].AsDouble(i), r.outputs_[o].AsDouble(i));
+      if (std::isfinite(d)) r.native_[o] = std::max(r.native_[o], d);
+    }
+  }
+  return r;
+}
+
+void Reference::PerturbedRun(uint64_t seed, bool attributes) {
+  Noise noise(seed);
+  double units = options_.native ? kNativeFactor * kNoise : kNoise;
+  const Program* program = &yardstick_->program_;
+  const std::unordered_set<std::string>& exact = yardstick_->exact_;
+  Program moved;
+  if (attributes) {
+    Result<Program> p = Program::Compile(WithPerturbedAttributes(program->model(), noise));
+    if (!p.ok()) return;
+    moved = std::move(p).value();
+    program = &moved;
+  }
+  std::map<std::string, Tensor> constants;
+  for (const Initializer& i : program->model().graph.initializers) {
+    if (IsFloat(i.value.dtype()) && !exact.count(i.name))
+      constants.emplace(i.name, Perturbed(i.value, units, noise));
+  }
+  ExecOptions exec;
+  exec.store = Store::kDouble;
+  exec.limits = options_.limits;
+  exec.overrides = &constants;
+  exec.after_node = [&](const Node& n, std::vector<Tensor>& out) {
+    const OpSpec* spec =
+        FindOp(n.domain == "ai.onnx" ? "" : n.domain, n.op, program->model().Opset(n.domain));
+    if (spec && (spec->traits & (kMovesData | kLayoutOnly))) return;  // rounds nothing
+    for (size_t i = 0; i < out.size() && i < n.outputs.size(); ++i) {
+      if (out[i].defined() && IsFloat(out[i].dtype()) && !exact.count(n.outputs[i]))
+        out[i] = Perturbed(out[i], units, noise);
+    }
+  };
+  Result<Execution> run = program->Run(inputs_, exec);
+  if (run.ok()) TakeSpread(run->outputs);
+}
+
+void Reference::TakeSpread(const std::vector<Tensor>& outputs) {
+  for (size_t o = 0; o < outputs_.size(); ++o) {
+    const Tensor& a = outputs_[o];
+    std::vector<double>& spread = spread_[o];
+    if (a.dtype() == DType::kString) continue;
+    if (outputs[o].shape() != a.shape()) {
+      open_shape_[o] = true;
+      std::fill(spread.begin(), spread.end(), kInfinity);
+      continue;
+    }
+    if (IsFloat(a.dtype())) {
+      Tensor b = outputs[o].To(Store::kDouble);
+      const double *x = a.data<double>(), *y = b.data<double>();
+      for (int64_t i = 0; i < a.size(); ++i) spread[i] = std::max(spread[i], Distance(x[i], y[i]));
+    } else {
+      int64_t width = a.element_bytes();
+      for (int64_t i = 0; i < a.size(); ++i) {
+        if (std::memcmp(a.raw() + i * width, outputs[o].raw() + i * width,
+                        static_cast<size_t>(width)) != 0) {
+          spread[i] = kInfinity;
+        }
+      }
+    }
+  }
+}
+
+void Reference::Widen(int runs, bool attributes) {
+  if (spread_.empty()) {
+    open_shape_.assign(outputs_.size(), false);
+    for (const Tensor& t : outputs_) spread_.emplace_back(static_cast<size_t>(t.size()), 0.0);
+  }
+  for (int k = 0; k < runs; ++k)
+    PerturbedRun(MixSeeds(options_.seed, static_cast<uint64_t>(runs_++)), attributes);
+}
+
+double Reference::Bound(size_t o, int64_t i) const {
+  const Tensor& t = outputs_[o];
+  double spread = spread_.empty() ? 0 : spread_[o][i];
+  if (!IsFloat(t.dtype())) return spread;
+  double u = RoundingUnit(t.dtype()), x = std::fabs(t.data<double>()[i]);
+  double floor =
+      u * (kFloorOutput * scale_[o] + (std::isfinite(x) ? kFloorElement * x : 0)) + kFloorAbsolute;
+  return kSafety * (spread + native_[o]) + floor;
+}
+
+void Reference::CompareOutput(size_t o, const Tensor& other, Comparison* c) const {
+  const Tensor& want = outputs_[o];
+  auto label = [&] {
+    return fmt::format("output {} '{}'", o, yardstick_->program_.model().graph.outputs[o].name);
+  };
+  if (!spread_.empty() && open_shape_[o] && want.dtype() == other.dtype()) {
+    c->elements += want.size();
+    c->masked += want.size();
+    return;
+  }
+  if (want.dtype() != other.dtype() || want.shape() != other.shape()) {
+    c->type_mismatch = true;
+    c->margin = kBeyondMargin;
+    c->note = fmt::format("{}: {} against {}", label(), want.TypeString(), other.TypeString());
+    return;
+  }
+  c->elements += want.size();
+  if (want.dtype() == DType::kString) {
+    if (want.strings() == other.strings()) return;
+    c->margin = kBeyondMargin;
+    c->note = label() + ": strings differ";
+    return;
+  }
+  if (want.Identical(other) && spread_.empty()) {
+    for (int64_t i = 0; IsFloat(want.dtype()) && i < want.size(); ++i)
+      c->relative_count += want.data<double>()[i] != 0;
+    return;
+  }
+  Tensor got = other.To(Store::kDouble);
+  bool real = IsFloat(want.dtype());
+  int64_t width = want.element_bytes();
+  int64_t worst = -1;
+  for (int64_t i = 0; i < want.size(); ++i) {
+    double bound = Bound(o, i);
+    if (bound == kInfinity) {
+      ++c->masked;
+      continue;
+    }
+    double a = want.AsDouble(i), b = got.AsDouble(i), d = Distance(a, b), margin = 0;
+    if (!real) {
+      margin =
+          std::memcmp(want.raw() + i * width, got.raw() + i * width, static_cast<size_t>(width))
+              ? kBeyondMargin
+              : 0;
+    } else if (d == kInfinity) {
+      c->finite_mismatch = true;
+      margin = kBeyondMargin;
+    } else {
+      margin = d == 0 ? 0 : std::min(d / bound, kBeyondMargin);
+    }
+    if (std::isfinite(d)) {
+      c->max_abs = std::max(c->max_abs, d);
+      if (a != 0 && std::isfinite(a)) c->relative_sum += d / std::fabs(a), ++c->relative_count;
+    }
+    if (margin > c->margin) c->margin = margin, worst = i;
+  }
+  if (worst >= 0) {
+    c->note = fmt::format("{}{}: {:.9g} against {:.9g}, bound {:.3g}", label(),
+                          IndexText(want.shape(), worst), want.AsDouble(worst), got.AsDouble(worst),
+                          Bound(o, worst));
+  }
+}
+
+Comparison Reference::CompareOnce(const std::vector<Tensor>& others) const {
+  Comparison c;
+  if (others.size() != outputs_.size()) {
+    c.type_mismatch = true;
+    c.margin = kBeyondMargin;
+    c.note = fmt::format("{} outputs against {}", outputs_.size(), others.size());
+    return c;
+  }
+  for (size_t o = 0; o < others.size(); ++o) CompareOutput(o, others[o], &c);
+  return c;
+}
+
+Comparison Reference::Compare(const std::vector<Tensor>& others) {
+  Comparison c = CompareOnce(others);
+  if (c.beyond() && runs_ < kFirstRuns) {
+    Widen(kFirstRuns, false);
+    c = CompareOnce(others);
+  }
+  if (c.beyond() && runs_ < kFirstRuns + kMoreRuns) {
+    Widen(kMoreRuns, true);
+    c = CompareOnce(others);
+  }
+  return c;
+}
+
+Comparison CompareTarget(Reference& reference, const Program& target,
+                         const std::vector<Tensor>& inputs, const Limits& limits, Store store) {
+  ExecOptions exec;
+  exec.store = store;
+  exec.limits = limits;
+  Result<Execution> run = target.Run(inputs, exec);
+  if (run.ok()) return reference.Compare(run->outputs);
+  Comparison c;
+  c.type_mismatch = true;
+  c.margin = kBeyondMargin;
+  c.note = "the target does not run: " + run.error().ToString();
+  return c;
+}
+
+}  // namespace assay

@@ -1,0 +1,122 @@
+// Metric: how far two results may lie apart because of rounding, measured and not assumed.
+//
+// The source runs in double, and then again with every floating-point constant and every computed
+// node output multiplied by (1 + noise * u), u the rounding unit of the element type. The spread of
+// an output element over those runs, times a safety factor, plus a small floor, is its bound: the
+// running error analysis of CESTAC and Monte Carlo arithmetic. Elements on a discontinuity (Cast to
+// int, compare, ArgMax) so get a wide bound by themselves; integer outputs that change under the
+// noise are masked, all others must be equal.
+//
+// Verifier and judge share this file and nothing else. Both compare runs in double: there a
+// harmless rewrite differs by the rounding of folded constants alone, while a fault keeps its whole
+// size.
+//
+// Cost: one run for the reference, none more when the results agree within the floor, 4 more when
+// they do not, 16 more before a difference is reported. A Yardstick may be used by several threads,
+// a Reference by one.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "interp/exec.h"
+
+namespace assay {
+
+// The margin of what no rounding explains: another type or shape, a number against NaN, another
+// integer.
+inline constexpr double kBeyondMargin = 1e30;
+
+// The comparison of one or several sets of outputs with their reference.
+struct Comparison {
+  double margin = 0;   // largest |difference| / bound; more than 1 is beyond rounding
+  double max_abs = 0;  // largest |difference| of two finite numbers
+  double relative_sum =
+      0;  // sum of |difference| / |reference| over the elements with a reference not 0
+  int64_t relative_count = 0;    // how many these are
+  int64_t elements = 0;          // compared or masked
+  int64_t masked = 0;            // elements that rounding alone may change by any amount
+  bool type_mismatch = false;    // number, element type or shape of outputs
+  bool finite_mismatch = false;  // NaN or Inf against a number (or against another Inf)
+  std::string note;  // where the largest margin is: "output 0 'y'[3]: 1.5 against 1.7, bound 2e-07"
+
+  bool beyond() const { return margin > 1; }
+  // Mean absolute percentage error as a fraction (Lee et al. 2023, equation 1); 0 when nothing
+  // counts.
+  double mape() const {
+    return relative_count ? relative_sum / static_cast<double>(relative_count) : 0;
+  }
+  // Takes in the comparison of another set of inputs.
+  void Merge(const Comparison& other);
+};
+
+struct MetricOptions {
+  uint64_t seed = 0x5eed;
+  Limits limits;
+  // The other side computes in the element types themselves (a real runtime), not in double: the
+  // bound then counts the rounding of every operation of a reduction too.
+  bool native = false;
+};
+
+class Reference;
+
+// A source made ready to be measured.
+class Yardstick {
+ public:
+  // Errors: those of Program::Compile.
+  static Result<Yardstick> Of(const Model& source);
+  const Program& program() const { return program_; }
+  // Runs the source in double on `inputs` (in the order of RequiredInputs()). Errors: those of
+  // Program::Run. The yardstick must outlive the reference.
+  Result<Reference> Measure(const std::vector<Tensor>& inputs,
+                            const MetricOptions& options = {}) const;
+
+ private:
+  friend class Reference;
+  Program program_;
+  // Values that are only shapes in the making: rounding them would change extents, which no
+  // converter does.
+  std::unordered_set<std::string> exact_;
+};
+
+class Reference {
+ public:
+  // Outputs of the source in double (integers, bools and strings natively).
+  const std::vector<Tensor>& outputs() const { return outputs_; }
+  // Compares outputs, in any store, with the reference. Widens the bound by further perturbed runs
+  // while the difference is beyond it, so that a reported difference has stood 20 of them.
+  Comparison Compare(const std::vector<Tensor>& others);
+  // The bound of element i of output o as known now; infinity when masked.
+  double Bound(size_t o, int64_t i) const;
+
+ private:
+  friend class Yardstick;
+  Reference(const Yardstick* yardstick, std::vector<Tensor> inputs, const MetricOptions& options)
+      : yardstick_(yardstick), inputs_(std::move(inputs)), options_(options) {}
+  void Widen(int runs, bool attributes);
+  void PerturbedRun(uint64_t seed, bool attributes);
+  void TakeSpread(const std::vector<Tensor>& outputs);
+  Comparison CompareOnce(const std::vector<Tensor>& others) const;
+  void CompareOutput(size_t o, const Tensor& other, Comparison* c) const;
+
+  const Yardstick* yardstick_;
+  std::vector<Tensor> inputs_, outputs_;
+  MetricOptions options_;
+  int runs_ = 0;
+  std::vector<std::vector<double>>
+      spread_;                    // by output and element; empty before the first perturbed run
+  std::vector<bool> open_shape_;  // rounding alone changes the shape of the output
+  std::vector<double> scale_;     // largest finite magnitude of each output
+  std::vector<double> native_;    // largest distance of the native run from the double one
+};
+
+// Runs `target` on the inputs of `reference` and compares. A target that does not run where the
+// source did is a type mismatch. `inputs`: those that `reference` was measured on. `store`:
+// kDouble, or kNative for a reference measured with MetricOptions::native.
+Comparison CompareTarget(Reference& reference, const Program& target,
+                         const std::vector<Tensor>& inputs, const Limits& limits = Limits{},
+                         Store store = Store::kDouble);
+
+}  // namespace assay

@@ -1,0 +1,164 @@
+// The rounding bound: silent on what rounding does, loud on what it can't do.
+#include "oracle/metric.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace assay {
+namespace {
+
+Tensor Drawn(Choices& c, Shape shape, double scale = 1) {
+  Tensor t = Tensor::Make(DType::kFloat, std::move(shape)).value();
+  for (int64_t i = 0; i < t.size(); ++i) t.Set(i, scale * c.Normal());
+  return t;
+}
+
+Model Make(std::vector<NodePtr> nodes, std::vector<Initializer> constants, Shape input,
+           std::vector<std::string> outputs = {"y"}) {
+  Model m;
+  m.opsets[""] = 13;
+  m.graph.nodes = std::move(nodes);
+  m.graph.initializers = std::move(constants);
+  m.graph.inputs = {ValueInfo::Of("x", DType::kFloat, input)};
+  for (std::string& o : outputs)
+    m.graph.outputs.push_back({o, DType::kUndefined, std::nullopt, {}});
+  return m;
+}
+
+Comparison ComparePair(const Model& source, const Model& target, uint64_t seed,
+                       bool native = false) {
+  Yardstick y = Yardstick::Of(source).value();
+  std::vector<Tensor> inputs = RandomInputs(source, seed).value();
+  MetricOptions options;
+  options.seed = seed;
+  options.native = native;
+  Reference r = y.Measure(inputs, options).value();
+  return CompareTarget(r, Program::Compile(target).value(), inputs, Limits{},
+                       native ? Store::kNative : Store::kDouble);
+}
+
+// y = ((x * a) + b) * c + d, per channel, and the same with a*c and b*c + d folded and rounded to
+// float.
+struct Chain {
+  Tensor a, b, c, d;
+  Model source, folded;
+  explicit Chain(uint64_t seed, double spoil = 0) {
+    Choices choices(seed);
+    a = Drawn(choices, {8}), b = Drawn(choices, {8}, 3), c = Drawn(choices, {8}),
+    d = Drawn(choices, {8}, 0.1);
+    // Cancellation: what is folded is far smaller than its parts.
+    if (seed % 2) {
+      for (int64_t i = 0; i < 8; ++i) d.Set(i, -b.AsDouble(i) * c.AsDouble(i) + 1e-6);
+    }
+    source = Make({MakeNode("Mul", {"x", "a"}, {"p"}), MakeNode("Add", {"p", "b"}, {"q"}),
+                   MakeNode("Mul", {"q", "c"}, {"r"}), MakeNode("Add", {"r", "d"}, {"y"})},
+                  {{"a", a, {}}, {"b", b, {}}, {"c", c, {}}, {"d", d, {}}}, {4, 8});
+    Tensor w = a.Clone(), v = b.Clone();
+    for (int64_t i = 0; i < 8; ++i) {
+      w.Set(i, static_cast<float>(a.AsDouble(i)) * static_cast<float>(c.AsDouble(i)));
+      v.Set(i,
+            static_cast<float>(b.AsDouble(i) * c.AsDouble(i)) + static_cast<float>(d.AsDouble(i)));
+    }
+    w.Set(3, w.AsDouble(3) * (1 + spoil));
+    folded = Make({MakeNode("Mul", {"x", "w"}, {"p"}), MakeNode("Add", {"p", "v"}, {"y"})},
+                  {{"w", w, {}}, {"v", v, {}}}, {4, 8});
+  }
+};
+
+TEST(Metric, FoldedConstantsAreWithinTheBoundAndOneSpoiledWeightIsNot) {
+  int seen = 0;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    Chain clean(seed), spoiled(seed, 1e-4);
+    Comparison c = ComparePair(clean.source, clean.folded, seed);
+    EXPECT_FALSE(c.beyond()) << seed << " " << c.note;
+    EXPECT_GT(c.elements, 0);
+    if (seed % 2) continue;  // in the cancelling half the bound is that of the large parts
+    seen += ComparePair(clean.source, spoiled.folded, seed).beyond();
+  }
+  EXPECT_GE(seen, 95);  // of 100; now and then the weight is small beside the bias
+}
+
+TEST(Metric, TheNativeRunOfTheSourceIsWithinTheNativeBound) {
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    Chain chain(seed);
+    EXPECT_FALSE(ComparePair(chain.source, chain.source, seed, true).beyond());
+    Comparison c = ComparePair(chain.source, chain.folded, seed, true);
+    EXPECT_FALSE(c.beyond()) << seed << " " << c.note;
+  }
+}
+
+TEST(Metric, AReportedMarginNamesOutputIndexValuesAndBound) {
+  Chain chain(2, 0.5);
+  Comparison c = ComparePair(chain.source, chain.folded, 2);
+  EXPECT_TRUE(c.beyond());
+  EXPECT_NE(c.note.find("output 0 'y'["), std::string::npos) << c.note;
+  EXPECT_NE(c.note.find(",3]: "), std::string::npos) << c.note;
+  EXPECT_NE(c.note.find("bound"), std::string::npos) << c.note;
+  EXPECT_GT(c.max_abs, 0);
+  EXPECT_GT(c.mape(), 0);
+}
+
+TEST(Metric, IntegersOnABreakpointAreMaskedAndOthersMustBeEqual) {
+  // Cast(x * a + b) to int64 where element 0 lies on an integer and element 1 does not.
+  auto model = [](float b) {
+    return Make(
+        {MakeNode("Mul", {"x", "a"}, {"p"}), MakeNode("Sub", {"p", "p2"}, {"q"}),
+         MakeNode("Add", {"q", "b"}, {"r"}),
+         MakeNode("Cast", {"r"}, {"y"}, {{"to", int64_t{7}, {}}}),
+         MakeNode("Mul", {"x", "a"}, {"p2"})},
+        {{"a", Tensor::Floats({2}, {1.1f, 1.1f}), {}}, {"b", Tensor::Floats({2}, {3.0f, b}), {}}},
+        {2});
+  };
+  Model source = model(2.5f), moved = model(2.5f), other = model(3.5f);
+  moved.graph.SetInitializer("b", Tensor::Floats({2}, {2.9999998f, 2.5f}));
+  Comparison same = ComparePair(source, moved, 3);
+  EXPECT_FALSE(same.beyond()) << same.note;
+  EXPECT_GE(same.masked, 1);
+  Comparison c = ComparePair(source, other, 3);
+  EXPECT_TRUE(c.beyond());
+  EXPECT_EQ(c.margin, kBeyondMargin);
+}
+
+TEST(Metric, NanAgainstANumberIsAVerdictOfItsOwn) {
+  Model source =
+      Make({MakeNode("Mul", {"x", "one"}, {"y"})}, {{"one", Tensor::ScalarFloat(1), {}}}, {3});
+  Model broken =
+      Make({MakeNode("Sub", {"x", "x"}, {"z"}), MakeNode("Div", {"z", "z"}, {"y"})}, {}, {3});
+  Comparison c = ComparePair(source, broken, 1);
+  EXPECT_TRUE(c.finite_mismatch);
+  EXPECT_TRUE(c.beyond());
+  // NaN on both sides is agreement.
+  Comparison self = ComparePair(broken, broken, 1);
+  EXPECT_FALSE(self.finite_mismatch);
+  EXPECT_FALSE(self.beyond());
+}
+
+TEST(Metric, CountAndTypeOfOutputsAreCompared) {
+  Model source = Make({MakeNode("Add", {"x", "x"}, {"y"})}, {}, {3});
+  Model cast = Make({MakeNode("Add", {"x", "x"}, {"z"}),
+                     MakeNode("Cast", {"z"}, {"y"}, {{"to", int64_t{11}, {}}})},
+                    {}, {3});
+  EXPECT_TRUE(ComparePair(source, cast, 1).type_mismatch);
+  Yardstick y = Yardstick::Of(source).value();
+  Reference r = y.Measure(RandomInputs(source, 1).value()).value();
+  Comparison c = r.Compare({});
+  EXPECT_TRUE(c.type_mismatch);
+  EXPECT_EQ(c.note, "1 outputs against 0");
+}
+
+TEST(Metric, MapeIsTheMeanOverElementsThatAreNotZero) {
+  Model source = Make({MakeNode("Mul", {"x", "a"}, {"y"})},
+                      {{"a", Tensor::Floats({4}, {1, 1, 1, 0}), {}}}, {4});
+  Model target = Make({MakeNode("Mul", {"x", "a"}, {"y"})},
+                      {{"a", Tensor::Floats({4}, {1.3f, 1, 1, 0}), {}}}, {4});
+  Comparison c = ComparePair(source, target, 5);
+  EXPECT_NEAR(c.mape(), 0.1, 1e-6);
+  Comparison twice = c;
+  twice.Merge(c);
+  EXPECT_NEAR(twice.mape(), 0.1, 1e-6);
+  EXPECT_EQ(twice.elements, 8);
+}
+
+}  // namespace
+}  // namespace assay
