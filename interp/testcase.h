@@ -38,7 +38,7 @@ Status SaveCase(const std::string& folder, const Model& model, const DataSet& da
 std::string NpyName(const std::string& value);
 
 // Why `got` does not match `want`; "" when it does. Floats: |got - want| <= atol + rtol * |want|,
-// NaN matches NaN; everything else exactly.
+// NaN matches NaN, bfloat16 may be a unit in the last place off; everything else exactly.
 std::string Mismatch(const Tensor& got, const Tensor& want, double rtol, double atol);
 
 }  // namespace assay

@@ -56,13 +56,37 @@ std::set<std::string> Operators(const Model& model, bool missing_only) {
   return names;
 }
 
+// The model with its inputs declared as the data has them. Runners of the ONNX backend tests don't
+// compare the two, and in release 1.12 they disagree here and there (test_castlike_*BFLOAT16*).
+bool Redeclare(Model& model, const std::vector<Tensor>& inputs) {
+  bool changed = false;
+  size_t next = 0;
+  for (ValueInfo& v : model.graph.inputs) {
+    if (model.graph.FindInitializer(v.name)) continue;
+    const Shape& shape = inputs[next++].shape();
+    bool fits = !v.shape || v.shape->size() == shape.size();
+    for (size_t d = 0; fits && v.shape && d < shape.size(); ++d) {
+      int64_t declared = (*v.shape)[d].value;
+      fits = declared < 0 || declared == shape[d];
+    }
+    if (fits) continue;
+    v.shape = ValueInfo::Of(v.name, v.dtype, shape).shape;
+    changed = true;
+  }
+  return changed;
+}
+
 Status RunDataSet(const Model& model, const Program& program, const std::string& folder,
                   const Flags& f) {
   constexpr double kSecondsPerRun = 120;
   DataSet data = TRY(LoadDataSet(folder, model));
   ExecOptions options;
   options.limits.seconds = kSecondsPerRun;
-  Execution run = TRY(program.Run(data.inputs, options));
+  Model redeclared = model;
+  bool changed = Redeclare(redeclared, data.inputs);
+  Result<Execution> ran =
+      changed ? Run(redeclared, data.inputs, options) : program.Run(data.inputs, options);
+  Execution run = TRY(std::move(ran));
   for (size_t j = 0; j < data.outputs.size(); ++j) {
     std::string mismatch = Mismatch(run.outputs[j], data.outputs[j], f.rtol, f.atol);
     if (!mismatch.empty()) return Invalid(mismatch, "output '" + model.graph.outputs[j].name + "'");
