@@ -44,10 +44,12 @@ int SequenceList::Add(const std::vector<std::string>& ops) {
   return states_[state].sequence;
 }
 
-Result<SequenceList> SequenceList::Parse(std::string_view text, const std::string& where) {
+Result<SequenceList> SequenceList::Parse(std::string_view text, const std::string& where,
+                                         const std::vector<std::string>& only) {
   SequenceList list;
   auto take = [&](const std::string& name, const std::vector<std::string>& ops) {
-    if (!ops.empty()) list.lists_[name].push_back(list.Add(ops));
+    bool taken = only.empty() || std::find(only.begin(), only.end(), name) != only.end();
+    if (taken && !ops.empty()) list.lists_[name].push_back(list.Add(ops));
   };
   size_t first = text.find_first_not_of(" \t\r\n");
   bool is_json = first != std::string_view::npos && (text[first] == '{' || text[first] == '[');
@@ -68,6 +70,9 @@ Result<SequenceList> SequenceList::Parse(std::string_view text, const std::strin
       take("", SplitSequence(line.substr(0, line.find('#'))));
       if (list.states_.size() > kMost) return LimitHit("more sequences than can be read", where);
     }
+  }
+  for (const std::string& name : only) {
+    if (!list.lists_.count(name)) return Usage("has no list '" + name + "'", where);
   }
   if (list.sequences_.empty()) return Invalid("holds no operator sequence", where);
   return list;

@@ -17,7 +17,9 @@ class SequenceList {
   // Reads JSON ({"list name": [["A","B"], "A>B>C", ..], ..} or one such array; members that are not
   // lists of sequences are ignored) or text (one "A>B>C" a line, '#' starts a comment; the list is
   // then called ""). Errors: Invalid when no sequence is found, LimitHit for more than kMost.
-  static Result<SequenceList> Parse(std::string_view text, const std::string& where);
+  // `only`: names of the lists to take, all when empty; Usage when the file lacks one.
+  static Result<SequenceList> Parse(std::string_view text, const std::string& where,
+                                    const std::vector<std::string>& only = {});
   static constexpr size_t kMost = 1'000'000;
 
   // Marks the sequences that a graph covers. Cost: edges times the sequences that match up to

@@ -37,6 +37,9 @@ struct Flow {
 // Errors: Invalid when the graph has a cycle.
 Result<Flow> FlowOf(const Graph& graph);
 
+// A campaign keeps the set of its sources under this name in its folder (SequenceSet::ToText).
+inline constexpr char kSequencesFile[] = "sequences.txt";
+
 class SequenceSet {
  public:
   static constexpr int kDefaultLength = 5;

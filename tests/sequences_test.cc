@@ -140,6 +140,12 @@ TEST(SequenceList, ReadsJsonAndTextAndCoversAtFullLength) {
   EXPECT_EQ(text.All().covered, 2);
 }
 
+TEST(SequenceList, TakesNamedLists) {
+  std::string text = R"({"a": ["A>B"], "b": ["C>D", "E"]})";
+  EXPECT_EQ(SequenceList::Parse(text, "t", {"b"}).value().All().total, 2);
+  EXPECT_EQ(SequenceList::Parse(text, "t", {"b", "c"}).error().code, Code::kUsage);
+}
+
 TEST(SequenceList, RefusesGarbage) {
   for (std::string bad : {"", "{", "[1,2]", "{}", "# nothing\n", "[[[]]]"}) {
     EXPECT_EQ(SequenceList::Parse(bad, "file").error().code, Code::kInvalid) << bad;
