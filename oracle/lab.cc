@@ -1,0 +1,415 @@
+#include "oracle/lab.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <thread>
+
+#include "interp/choices.h"
+#include "interp/field.h"
+
+namespace assay {
+namespace {
+
+// Positions of known constants in the random order, one for each context: a single order forgets (a lost Relu
+// before a wide MaxPool), and so does one placement of the constants.
+constexpr double kQuantilePowers[] = {1.0, 1.0 / 3, 3.0, 1.0 / 12, 12.0};
+constexpr int64_t kLiteralElements = 16;     // constants this small may be bounds and keep their order
+constexpr size_t kLiterals = 4096;
+constexpr int64_t kKeptConstant = 1 << 16;   // larger constants are embedded anew when needed
+
+void AddLiterals(const Tensor& t, std::vector<double>* out) {
+  if (!IsFloat(t.dtype()) || t.size() > kLiteralElements) return;
+  for (int64_t i = 0; i < t.size() && out->size() < kLiterals; ++i) {
+    out->push_back(t.AsDouble(i));
+    out->push_back(-t.AsDouble(i));
+  }
+}
+
+void CollectLiterals(const Model& m, std::vector<double>* out) {
+  for (const Initializer& i : m.graph.initializers) AddLiterals(i.value, out);
+  for (const NodePtr& n : m.graph.nodes) {
+    for (const Attribute& a : n->attrs) {
+      if (auto f = std::get_if<float>(&a.value)) {
+        if (out->size() < kLiterals) out->push_back(*f);
+      } else if (auto t = std::get_if<Tensor>(&a.value)) {
+        AddLiterals(*t, out);
+      }
+    }
+  }
+}
+
+Signature Sign(const Tensor& t) {
+  Signature s{0x2545f4914f6cdd1dULL ^ static_cast<uint64_t>(t.size()), 0, t.size()};
+  auto add = [&](uint64_t x) {
+    s.ordered = (s.ordered ^ x) * 0x9fb21c651e98df25ULL;
+    s.ordered ^= s.ordered >> 29;
+    uint64_t y = (x + 0x9e3779b97f4a7c15ULL) * 0xbf58476d1ce4e5b9ULL;
+    s.multiset += (y ^ (y >> 31)) * 0x94d049bb133111ebULL;
+  };
+  if (t.dtype() == DType::kString) {
+    for (const std::string& x : t.strings()) add(std::hash<std::string>{}(x));
+  } else if (t.store() == Store::kField) {
+    for (const Fp& x : t.span<Fp>()) add(static_cast<uint64_t>(x.r));
+  } else if (IsFloat(t.dtype()) || t.element_bytes() > 8) {
+    s.ordered = ContentHash(t);
+    s.multiset = s.ordered;
+  } else {
+    // Integers and bools apart from residues, so that a count never equals a field value by chance.
+    for (int64_t i = 0; i < t.size(); ++i) add(0xf00d000000000000ULL ^ static_cast<uint64_t>(t.AsInt(i)));
+  }
+  s.ordered |= 1;
+  return s;
+}
+
+uint64_t ShapeHash(const Tensor& t) {
+  uint64_t h = Mix(static_cast<uint64_t>(t.dtype()) + 77);
+  for (int64_t d : t.shape()) h = Mix(h ^ static_cast<uint64_t>(d));
+  return h;
+}
+
+}  // namespace
+
+Model BindSymbols(const Model& model, int64_t extent) {
+  Model bound = model;
+  bool open = false;
+  for (ValueInfo& v : bound.graph.inputs) {
+    if (!v.shape) continue;
+    for (DimDecl& d : *v.shape) {
+      if (d.value < 0) d = {extent, {}}, open = true;
+    }
+  }
+  return open ? bound : model;
+}
+
+namespace {
+std::string Declared(const ValueInfo& v) {
+  std::string s = DTypeName(v.dtype);
+  if (!v.shape) return s + "[*]";
+  s += "[";
+  for (size_t i = 0; i < v.shape->size(); ++i) {
+    const DimDecl& d = (*v.shape)[i];
+    s += (i ? "," : "") + (d.value >= 0 ? std::to_string(d.value) : d.symbol.empty() ? "?" : d.symbol);
+  }
+  return s + "]";
+}
+// Extents agree when equal, or when either side leaves both open.
+bool SameDeclaration(const ValueInfo& a, const ValueInfo& b) {
+  if (a.dtype != b.dtype || a.shape.has_value() != b.shape.has_value()) return false;
+  if (!a.shape) return true;
+  if (a.shape->size() != b.shape->size()) return false;
+  for (size_t i = 0; i < a.shape->size(); ++i) {
+    if ((*a.shape)[i].value != (*b.shape)[i].value) return false;
+  }
+  return true;
+}
+}  // namespace
+
+Status SameInterface(const Model& source, const Model& target) {
+  std::vector<ValueInfo> a = source.graph.RequiredInputs(), b = target.graph.RequiredInputs();
+  if (a.size() != b.size()) {
+    return Invalid("the source has " + std::to_string(a.size()) + " inputs, the target " + std::to_string(b.size()));
+  }
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (!SameDeclaration(a[i], b[i])) {
+      return Invalid("input " + std::to_string(i) + " is " + Declared(a[i]) + " in the source and " + Declared(b[i]) + " in the target",
+                     b[i].name);
+    }
+  }
+  if (source.graph.outputs.size() != target.graph.outputs.size()) {
+    return Invalid("the source has " + std::to_string(source.graph.outputs.size()) + " outputs, the target " +
+                   std::to_string(target.graph.outputs.size()));
+  }
+  return {};
+}
+
+std::vector<uint64_t> Trace::OutputKeys() const {
+  std::vector<uint64_t> keys;
+  for (int o : model->outputs) {
+    uint64_t h = signature[o].ordered;
+    for (const std::vector<Tensor>& context : values) {
+      h = context[o].defined() ? Mix(h ^ ShapeHash(context[o])) : 0;
+      if (h == 0) break;
+    }
+    keys.push_back(h);
+  }
+  return keys;
+}
+
+struct Lab::Impl {
+  LabOptions options;
+  std::shared_ptr<const Prepared> source_model;
+  std::unique_ptr<SnapPool> pool;
+  std::vector<double> literals;
+  Trace source;
+
+  // What one context has computed so far.
+  struct Context {
+    std::unique_ptr<FieldContext> field;
+    std::vector<Tensor> inputs;
+    struct Seen {
+      std::vector<Tensor> outputs;
+      std::vector<Signature> signatures;
+    };
+    std::unordered_map<uint64_t, Seen> memo;
+    std::vector<uint64_t> fresh;   // keys added by the run in progress
+    std::shared_ptr<SnapPool::Cache> cache;
+    std::unordered_map<uint64_t, Tensor> kept;      // small constants by content (and snap entry)
+    bool source_done = false;
+    std::vector<Signature> source_signature;
+    std::vector<Tensor> source_values;
+  };
+  std::vector<Context> contexts;
+
+  struct Run1 {
+    std::vector<Signature> signature;
+    std::vector<Tensor> values;
+    std::string failure;
+    int failed_node = -1;
+    Code code = Code::kInvalid;
+  };
+  using Snaps = std::unordered_map<int, SnapPool::Match>;
+
+  Status MakeContext(int k);
+  Run1 RunOne(Context& c, const Prepared& m, const Snaps& snaps);
+  Snaps SnapConstants(const Prepared& m, Trace* trace);
+};
+
+Lab::Lab() : impl_(std::make_unique<Impl>()) {}
+Lab::~Lab() = default;
+const Trace& Lab::source() const { return impl_->source; }
+const SnapPool& Lab::pool() const { return *impl_->pool; }
+
+Status Lab::Impl::MakeContext(int k) {
+  Context c;
+  uint64_t seed = MixSeeds(options.seed ^ 0xf1e1d, static_cast<uint64_t>(k));
+  c.field = std::make_unique<FieldContext>(seed, literals, kQuantilePowers[k % 5]);
+  Model bound = BindSymbols(source_model->model, 2 + k % 3);
+  c.inputs = TRY(RandomInputs(bound, seed));
+  FieldScope scope(c.field.get());
+  uint64_t index = 0;
+  for (Tensor& t : c.inputs) {
+    if (!IsFloat(t.dtype())) continue;
+    Tensor r = TRY(Tensor::Make(t.dtype(), t.shape(), Store::kField, options.limits));
+    Fp* x = r.mutable_data<Fp>();
+    Choices choices(MixSeeds(seed, ++index));
+    for (int64_t i = 0; i < r.size(); ++i) x[i] = Fp::Raw(static_cast<double>(choices.Below(static_cast<uint64_t>(c.field->p()))));
+    t = r;
+  }
+  c.cache = pool->NewCache();
+  contexts.push_back(std::move(c));
+  return {};
+}
+
+Result<std::unique_ptr<Lab>> Lab::Make(const Model& source, const Model& target, const LabOptions& options) {
+  std::unique_ptr<Lab> lab(new Lab());
+  Impl& m = *lab->impl_;
+  m.options = options;
+  m.source_model = TRY(Prepared::Of(source));
+  m.pool = std::make_unique<SnapPool>(m.source_model);
+  CollectLiterals(source, &m.literals);
+  CollectLiterals(target, &m.literals);
+  for (double c : {3.0, -3.0, 6.0, 0.5, -0.5, -1.0}) m.literals.push_back(c);
+  for (int k = 0; k < options.contexts; ++k) TRY(m.MakeContext(k));
+  m.source.model = m.source_model;
+  return lab;
+}
+
+Lab::Impl::Snaps Lab::Impl::SnapConstants(const Prepared& m, Trace* trace) {
+  Snaps snaps;
+  std::vector<std::vector<int>> readers = m.Readers();
+  for (size_t v = 0; v < m.names.size(); ++v) {
+    if (m.initializer[v] < 0 || pool->IsSourceConstant(m.content[v])) continue;
+    const Tensor& t = m.Initial(static_cast<int>(v));
+    if (!IsFloat(t.dtype()) || readers[v].empty()) continue;
+    const PreparedNode& reader = m.nodes[readers[v][0]];
+    int input = static_cast<int>(std::find(reader.inputs.begin(), reader.inputs.end(), static_cast<int>(v)) - reader.inputs.begin());
+    SnapPool::Match match = pool->Find(t, reader.node.get(), input);
+    if (match.entry >= 0) {
+      snaps.emplace(static_cast<int>(v), match);
+      ++trace->snapped;
+    } else {
+      trace->foreign.push_back(static_cast<int>(v));
+    }
+  }
+  return snaps;
+}
+
+Lab::Impl::Run1 Lab::Impl::RunOne(Context& c, const Prepared& m, const Snaps& snaps) {
+  FieldScope scope(c.field.get());
+  Run1 run;
+  run.signature.resize(m.names.size());
+  run.values.resize(m.names.size());
+  for (size_t i = 0; i < m.inputs.size() && i < c.inputs.size(); ++i) {
+    run.values[m.inputs[i]] = c.inputs[i];
+    run.signature[m.inputs[i]] = Sign(c.inputs[i]);
+  }
+  // Constants are known by content, so that equal ones are equal without being embedded.
+  auto constant_key = [&](int v) {
+    auto it = snaps.find(v);
+    return it == snaps.end() ? m.content[v] : Mix(m.content[v] ^ (static_cast<uint64_t>(it->second.entry) << 1)) | 1;
+  };
+  auto load = [&](int v) -> Result<Tensor> {
+    uint64_t key = constant_key(v);
+    auto kept = c.kept.find(key);
+    if (kept != c.kept.end()) return kept->second;
+    auto it = snaps.find(v);
+    const Tensor& t = m.Initial(v);
+    Tensor field = it == snaps.end() ? t.To(Store::kField) : TRY(pool->FieldValue(it->second, t, *c.cache));
+    if (field.size() <= kKeptConstant) c.kept.emplace(key, field);
+    return field;
+  };
+  std::vector<uint64_t> key(m.names.size(), 0);
+  for (size_t v = 0; v < m.names.size(); ++v) {
+    if (m.initializer[v] >= 0) key[v] = constant_key(static_cast<int>(v));
+  }
+  for (size_t i = 0; i < m.inputs.size(); ++i) {
+    key[m.inputs[i]] = Mix(run.signature[m.inputs[i]].ordered ^ ShapeHash(run.values[m.inputs[i]]));
+  }
+  for (size_t n = 0; n < m.nodes.size(); ++n) {
+    const PreparedNode& pn = m.nodes[n];
+    uint64_t node_key = pn.hash;
+    for (int i : pn.inputs) node_key = Mix(node_key ^ (i < 0 ? 1 : key[i]));
+    auto seen = c.memo.find(node_key);
+    if (seen == c.memo.end()) {
+      std::vector<Tensor> held;
+      held.reserve(pn.inputs.size());
+      std::vector<const Tensor*> args;
+      Status loaded;
+      for (int i : pn.inputs) {
+        if (i < 0) {
+          args.push_back(nullptr);
+          continue;
+        }
+        if (m.initializer[i] >= 0) {
+          Result<Tensor> t = load(i);
+          if (!t.ok()) {
+            loaded = t.error();
+            break;
+          }
+          held.push_back(*t);
+        } else {
+          held.push_back(run.values[i]);
+        }
+        args.push_back(&held.back());
+      }
+      Result<std::vector<Tensor>> out =
+          loaded.ok() ? EvalNode(*pn.row, *pn.node, args, Store::kField, options.limits, m.model.Opset(pn.node->domain))
+                      : Result<std::vector<Tensor>>(loaded.error());
+      if (!out.ok()) {
+        run.failure = out.error().ToString();
+        run.code = out.error().code;
+        run.failed_node = static_cast<int>(n);
+        return run;
+      }
+      Context::Seen s{std::move(*out), {}};
+      for (const Tensor& t : s.outputs) s.signatures.push_back(t.defined() ? Sign(t) : Signature{});
+      seen = c.memo.emplace(node_key, std::move(s)).first;
+      c.fresh.push_back(node_key);
+    }
+    for (size_t o = 0; o < pn.outputs.size() && o < seen->second.outputs.size(); ++o) {
+      int v = pn.outputs[o];
+      if (v < 0) continue;
+      run.values[v] = seen->second.outputs[o];
+      run.signature[v] = seen->second.signatures[o];
+      key[v] = Mix(run.signature[v].ordered ^ ShapeHash(run.values[v]));
+    }
+  }
+  for (int o : m.outputs) {
+    if (m.initializer[o] < 0) continue;
+    Result<Tensor> t = load(o);
+    if (t.ok()) run.values[o] = *t, run.signature[o] = Sign(*t);
+  }
+  return run;
+}
+
+namespace {
+void Combine(std::vector<Signature>* all, const std::vector<Signature>& one, int k) {
+  if (all->empty()) all->resize(one.size());
+  for (size_t v = 0; v < one.size(); ++v) {
+    Signature& a = (*all)[v];
+    if (!one[v].defined()) {
+      a = {};
+      continue;
+    }
+    if (k > 0 && !a.defined()) continue;
+    a.ordered = Mix(a.ordered ^ one[v].ordered) | 1;
+    a.multiset = Mix(a.multiset ^ one[v].multiset);
+    a.size = one[v].size;
+  }
+}
+}  // namespace
+
+Result<Trace> Lab::Run(const Model& target, int n, bool remember) {
+  Impl& m = *impl_;
+  n = std::min<int>(n, static_cast<int>(m.contexts.size()));
+  Trace t;
+  t.model = TRY(Prepared::Of(target));
+  Impl::Snaps snaps = m.SnapConstants(*t.model, &t);
+  std::vector<Impl::Run1> runs(n);
+  std::vector<Status> sources(n);
+  // Contexts are independent: one thread each, at most `jobs` at a time.
+  std::atomic<int> next{0};
+  auto work = [&] {
+    for (int k = next++; k < n; k = next++) {
+      if (!m.contexts[k].source_done) {
+        Impl::Run1 run = m.RunOne(m.contexts[k], *m.source_model, {});
+        if (run.failed_node >= 0) {
+          sources[k] = Error{run.code, "the source does not run in the field: " + run.failure, {}};
+          continue;
+        }
+        m.contexts[k].source_done = true;
+        m.contexts[k].source_signature = std::move(run.signature);
+        m.contexts[k].source_values = std::move(run.values);
+      }
+      m.contexts[k].fresh.clear();
+      runs[k] = m.RunOne(m.contexts[k], *t.model, snaps);
+      if (!remember) {
+        for (uint64_t key : m.contexts[k].fresh) m.contexts[k].memo.erase(key);
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int j = 1; j < std::min(m.options.jobs, n); ++j) threads.emplace_back(work);
+  work();
+  for (std::thread& th : threads) th.join();
+  m.source.signature.clear();
+  m.source.values.clear();
+  for (int k = 0; k < n; ++k) {
+    if (!sources[k].ok()) return sources[k].error();
+    Combine(&t.signature, runs[k].signature, k);
+    Combine(&m.source.signature, m.contexts[k].source_signature, k);
+    t.values.push_back(std::move(runs[k].values));
+    m.source.values.push_back(m.contexts[k].source_values);
+    if (runs[k].failed_node >= 0 && t.failed_node < 0) {
+      t.failed_node = runs[k].failed_node;
+      t.failure = runs[k].failure;
+      t.failure_code = runs[k].code;
+    }
+  }
+  return t;
+}
+
+Result<bool> Lab::Prove(const Model& target, std::string* reason, int* snapped) {
+  Impl& m = *impl_;
+  // The first context alone first: most unequal pairs differ there.
+  for (int n : {1, static_cast<int>(m.contexts.size())}) {
+    Trace t = TRY(Run(target, n, false));
+    if (snapped) *snapped = t.snapped;
+    if (t.failed_node >= 0) {
+      if (t.failure_code == Code::kUnsupported || t.failure_code == Code::kLimit) return Error{t.failure_code, t.failure, {}};
+      *reason = "the target does not run: " + t.failure;
+      return false;
+    }
+    std::vector<uint64_t> a = m.source.OutputKeys(), b = t.OutputKeys();
+    for (size_t i = 0; i < a.size(); ++i) {
+      if (i >= b.size() || a[i] != b[i]) {
+        *reason = "output '" + t.model->names[t.model->outputs[std::min(i, t.model->outputs.size() - 1)]] + "' differs in the field";
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+}  // namespace assay

@@ -1,0 +1,54 @@
+// Nodes that the source does not have (TSS: a Transpose too many; PP: preprocessing applied twice; CG): the
+// readers of the frontier node, or of a short chain behind it, read its operand instead.
+#include "oracle/proposal.h"
+
+namespace assay {
+namespace {
+
+constexpr int kLongestChain = 3;
+
+bool SameTypes(const RepairScene& scene, int a, int b) {
+  for (const std::vector<Tensor>& context : scene.target.values) {
+    if (!context[a].defined() || !context[b].defined() || context[a].dtype() != context[b].dtype()) return false;
+    if (context[a].shape() != context[b].shape()) return false;
+  }
+  return true;
+}
+
+void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
+  const Prepared& t = scene.t();
+  const PreparedNode& first = scene.node();
+  for (int in : first.inputs) {
+    if (in < 0 || t.constant[in]) continue;
+    int at = scene.frontier;
+    for (int length = 1; length <= kLongestChain && at >= 0; ++length) {
+      const PreparedNode& last = t.nodes[at];
+      if (last.outputs.empty() || last.outputs[0] < 0) break;
+      int value = last.outputs[0];
+      if (scene.alignment.source_of[value] >= 0) break;
+      if (SameTypes(scene, in, value)) {
+        Proposal p;
+        p.model = Redirect(t, value, t.names[in]);
+        p.difference.cls = ClassOf(scene, first.node->op, false, in);
+        if (p.difference.cls == "LH") p.difference.cls = "CG";
+        p.difference.target_node = SiteName(*first.node);
+        p.difference.what = length == 1 ? "extra " + first.node->op : "extra nodes " + first.node->op + " to " + last.node->op;
+        p.difference.source_value = "absent";
+        p.difference.target_value = first.node->op;
+        p.what = "remove the " + std::to_string(length) + " node(s) that the source does not have";
+        p.size = length;
+        out->push_back(std::move(p));
+      }
+      const std::vector<int>& readers = scene.target_readers[value];
+      at = readers.size() == 1 ? readers[0] : -1;
+    }
+  }
+}
+
+}  // namespace
+
+RepairStrategy repair_bypass() {
+  return {"bypass", "TSS PP CG", "Readers of nodes that the source does not have read past them.", Propose};
+}
+
+}  // namespace assay

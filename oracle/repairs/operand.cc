@@ -1,0 +1,75 @@
+// Operands (CG, TSS, PP: a node lost or rewired before this one): the frontier node reads what its counterpart
+// reads, the missing source nodes copied in.
+#include "oracle/proposal.h"
+
+#include <algorithm>
+
+namespace assay {
+namespace {
+
+constexpr size_t kMostCopied = 6;
+
+std::string ClassOfCopies(const RepairScene& scene, const std::vector<const Node*>& copied, int data) {
+  bool layout = !copied.empty() && std::all_of(copied.begin(), copied.end(), [](const Node* n) { return IsLayoutOp(n->op); });
+  if (layout) return "TSS";
+  if (!copied.empty() && ClassOf(scene, copied[0]->op, false, data) == "PP") return "PP";
+  return "CG";
+}
+
+void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
+  const PreparedNode& tn = scene.node();
+  const Prepared& s = scene.s();
+  std::set<int> avoid;
+  for (int o : tn.outputs) {
+    if (o < 0) continue;
+    std::set<int> d = DependentsOf(scene.t(), o, scene.target_readers);
+    avoid.insert(d.begin(), d.end());
+  }
+  for (int c : scene.Counterparts(scene.frontier, 6)) {
+    const PreparedNode& sn = s.nodes[c];
+    if (sn.inputs.size() != tn.inputs.size()) continue;
+    Proposal p;
+    p.model = scene.t().model;
+    auto node = std::make_shared<Node>(*tn.node);
+    std::vector<const Node*> copied;
+    int rewired = 0, data = -1;
+    bool fits = true;
+    for (size_t i = 0; i < sn.inputs.size() && fits; ++i) {
+      if (scene.SameOperand(tn, i, sn, i)) continue;
+      if (sn.inputs[i] < 0 || tn.inputs[i] < 0) {
+        fits = false;
+        break;
+      }
+      // A constant that is a fold of the source's stays as it is.
+      if (scene.t().constant[tn.inputs[i]] && s.constant[sn.inputs[i]]) continue;
+      data = scene.t().constant[tn.inputs[i]] ? data : tn.inputs[i];
+      Result<std::string> name = ImportSlice(scene, sn.inputs[i], avoid, &p.model, &copied, kMostCopied);
+      fits = name.ok();
+      if (fits) node->inputs[i] = *name;
+      ++rewired;
+    }
+    if (!fits || rewired == 0) continue;
+    for (NodePtr& n : p.model.graph.nodes) {
+      if (n == tn.node) n = node;
+    }
+    p.model.graph.RemoveDead();
+    p.difference.cls = ClassOfCopies(scene, copied, data);
+    p.difference.target_node = SiteName(*tn.node);
+    p.difference.source_node = copied.empty() ? SiteName(*sn.node) : SiteName(*copied[0]);
+    p.difference.what = copied.empty() ? "operands" : "missing " + copied[0]->op;
+    p.difference.source_value = copied.empty() ? "other operands" : copied[0]->op;
+    p.difference.target_value = copied.empty() ? "rewired operands" : "absent";
+    p.what = copied.empty() ? "reconnect operands as in the source"
+                            : "insert " + std::to_string(copied.size()) + " missing node(s), " + copied[0]->op + " first";
+    p.size = static_cast<int>(copied.size()) + rewired;
+    out->push_back(std::move(p));
+  }
+}
+
+}  // namespace
+
+RepairStrategy repair_operand() {
+  return {"operand", "CG TSS PP", "The frontier node reads the operands of its counterpart, missing nodes copied in.", Propose};
+}
+
+}  // namespace assay
