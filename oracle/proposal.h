@@ -23,6 +23,7 @@ struct Proposal {
 
 // What a strategy sees: both traces, their alignment, and one frontier node.
 struct RepairScene {
+  const SnapPool& pool;                     // folds of the source's constants
   const Trace& source;
   const Trace& target;
   const Alignment& alignment;

@@ -7,6 +7,7 @@ namespace assay {
 namespace {
 
 constexpr int kFrontierNodes = 4;          // of the frontier, tried in each round
+constexpr int kSmallEdit = 2;               // nodes or tensors
 constexpr int64_t kLargeModel = 1 << 22;   // parameters beyond which fewer contexts localize
 
 int64_t Parameters(const Model& m) {
@@ -188,11 +189,11 @@ bool Search::Round(const Trace& trace, const Alignment& alignment, SearchResult*
   int tried = 0;
   for (int node : alignment.frontier) {
     if (++tried > kFrontierNodes) break;
-    RepairScene scene{lab_->source(), trace, alignment, node, source_readers_, target_readers};
+    RepairScene scene{lab_->pool(), lab_->source(), trace, alignment, node, source_readers_, target_readers};
     for (const RepairStrategy& s : RepairStrategies()) {
       std::vector<Proposal> made;
       s.propose(scene, &made);
-      bool local = s.name == "attribute" || s.name == "weight";
+      bool local = s.name == "attribute" || s.name == "weight" || s.name == "folded_weight";
       for (Proposal& p : made) proposals.push_back({std::move(p), local});
     }
   }
@@ -201,7 +202,8 @@ bool Search::Round(const Trace& trace, const Alignment& alignment, SearchResult*
   Model best_model;
   std::pair<size_t, int> best_score{SIZE_MAX, INT32_MAX};
   for (const auto& candidate : proposals) {
-    if (OutOfTime()) break;
+    // A larger edit is not looked at when a small one has healed something.
+    if (OutOfTime() || (best && candidate.first.size > std::max(best->first.size, kSmallEdit))) break;
     Result<Model> tidy = Tidy(candidate.first.model, source_);
     if (!tidy.ok()) continue;
     Result<Trace> t = lab_->Run(*tidy, contexts_, false);

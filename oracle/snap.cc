@@ -431,11 +431,63 @@ SnapPool::Match SnapPool::Find(const Tensor& c, const Node* reader, int input) c
 }
 
 Result<Tensor> SnapPool::FieldValue(const Match& match, const Tensor& like, Cache& cache) const {
+  return ValueIn(Store::kField, match, like, cache);
+}
+
+Result<Tensor> SnapPool::Rounded(const Match& match, const Tensor& like) const {
+  Cache cache;
+  Tensor real = TRY(ValueIn(Store::kDouble, match, like, cache));
+  return real.To(Store::kNative);
+}
+
+std::vector<SnapPool::Match> SnapPool::Candidates(const Tensor& c, const Node* reader, int input, size_t most) const {
+  std::vector<std::pair<double, Match>> ranked;  // by distance relative to magnitude
+  if (!IsFloat(c.dtype()) || c.size() == 0) return {};
+  double norm = 0;
+  for (int64_t i = 0; i < c.size(); ++i) norm += std::fabs(c.AsDouble(i));
+  auto consider = [&](const Match& m) {
+    Result<Tensor> v = Rounded(m, c);
+    if (!v.ok()) return;
+    double distance = 0;
+    for (int64_t i = 0; i < c.size(); ++i) distance += std::fabs(v->AsDouble(i) - c.AsDouble(i));
+    ranked.push_back({distance / (norm + 1e-300), m});
+  };
+  std::optional<WeightView> view;
+  if (reader && input == 1) view = ViewWeights(*reader, c.shape());
+  for (size_t f = 0; f < impl_->forms.size(); ++f) {
+    const Form& form = impl_->forms[f];
+    const FormValue& fv = impl_->real[f];
+    if (!fv.s.defined() || form.folds == 0) continue;
+    int entry = static_cast<int>(f) * 3;
+    if (view && form.contraction >= 0) {
+      const PreparedNode& pn = impl_->source->nodes[form.contraction];
+      if (impl_->source->initializer[pn.inputs[1]] < 0) continue;
+      std::optional<WeightView> sv = ViewWeights(*pn.node, impl_->source->Initial(pn.inputs[1]).shape());
+      if (sv && sv->n == view->n && sv->k == view->k && PerChannel(fv.s, view->n)) consider({entry + 2, *view, true});
+    } else if (!view) {
+      if (fv.s.size() == c.size()) consider({entry, {}, false});
+      if (fv.t.size() == c.size()) consider({entry + 1, {}, false});
+    }
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<Match> out;
+  for (size_t i = 0; i < ranked.size() && i < most; ++i) out.push_back(ranked[i].second);
+  return out;
+}
+
+Result<Tensor> SnapPool::ValueIn(Store store, const Match& match, const Tensor& like, Cache& cache) const {
   const Impl& m = *impl_;
-  auto typed = [&](const Tensor& field) { return field.WithDType(like.dtype()).Reshaped(like.shape()); };
+  constexpr Limits kNone{.elements = INT64_MAX, .bytes = INT64_MAX};
+  // Forms are kept as double (or field) values; the result is held in `store` under the type of `like`.
+  auto typed = [&](const Tensor& t) -> Result<Tensor> {
+    if (store == Store::kField) return t.WithDType(like.dtype()).Reshaped(like.shape());
+    Tensor out = TRY(Tensor::Make(like.dtype(), like.shape(), Store::kDouble, kNone));
+    for (int64_t i = 0; i < out.size(); ++i) out.Set(i, t.AsDouble(i));
+    return out;
+  };
   int form_entries = static_cast<int>(m.forms.size()) * 3;
   if (match.entry >= form_entries) {
-    Tensor t = TRY(m.ConstantIn(m.computed[match.entry - form_entries], Store::kField, &cache.constants));
+    Tensor t = TRY(m.ConstantIn(m.computed[match.entry - form_entries], store, &cache.constants));
     return typed(t);
   }
   // The form and its ancestors, oldest first.
@@ -444,9 +496,10 @@ Result<Tensor> SnapPool::FieldValue(const Match& match, const Tensor& like, Cach
     for (int x = f; x >= 0 && !cache.forms.count(x); x = m.forms[x].parent) chain.push_back(x);
     std::vector<FormValue> earlier;
     for (auto it = chain.rbegin(); it != chain.rend(); ++it) {
-      earlier.assign(m.forms.size() > 0 ? static_cast<size_t>(std::max(m.forms[*it].parent + 1, 1)) : 1, FormValue{});
-      if (m.forms[*it].parent >= 0) earlier[m.forms[*it].parent] = cache.forms.at(m.forms[*it].parent);
-      FormValue v = TRY(m.EvalForm(static_cast<size_t>(*it), Store::kField, earlier, &cache.constants));
+      int parent = m.forms[*it].parent;
+      earlier.assign(static_cast<size_t>(std::max(parent, 0)) + 1, FormValue{});
+      if (parent >= 0) earlier[parent] = cache.forms.at(parent);
+      FormValue v = TRY(m.EvalForm(static_cast<size_t>(*it), store, earlier, &cache.constants));
       cache.forms.emplace(*it, std::move(v));
     }
     return cache.forms.at(f);
@@ -461,17 +514,22 @@ Result<Tensor> SnapPool::FieldValue(const Match& match, const Tensor& like, Cach
   WeightView sv = *ViewWeights(*pn.node, w.shape());
   Tensor pre;
   if (form.pre >= 0) pre = TRY(eval(form.pre)).s;
-  Tensor out = TRY(Tensor::Make(like.dtype(), like.shape(), Store::kField, Limits{.elements = INT64_MAX, .bytes = INT64_MAX}));
-  Fp* y = out.mutable_data<Fp>();
-  const Fp* s = v.s.data<Fp>();
-  for (int64_t n = 0; n < sv.n; ++n) {
-    Fp sn = s[v.s.size() == 1 ? 0 : n];
-    for (int64_t k = 0; k < sv.k; ++k) {
-      Fp x = Fp(w.AsDouble(sv.Offset(n, k))) * sn;
-      if (pre.defined()) x *= pre.data<Fp>()[pre.size() == 1 ? 0 : sv.InputChannel(n, k)];
-      y[match.view.Offset(n, k)] = x;
+  Tensor out = TRY(Tensor::Make(like.dtype(), like.shape(), store, kNone));
+  auto fill = [&](auto zero) {
+    using T = decltype(zero);
+    T* y = out.mutable_data<T>();
+    const T* s = v.s.data<T>();
+    for (int64_t n = 0; n < sv.n; ++n) {
+      T sn = s[v.s.size() == 1 ? 0 : n];
+      for (int64_t k = 0; k < sv.k; ++k) {
+        T x = T(w.AsDouble(sv.Offset(n, k))) * sn;
+        if (pre.defined()) x *= pre.data<T>()[pre.size() == 1 ? 0 : sv.InputChannel(n, k)];
+        y[match.view.Offset(n, k)] = x;
+      }
     }
-  }
+  };
+  if (store == Store::kField) fill(Fp{});
+  else fill(double{});
   return out;
 }
 

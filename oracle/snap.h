@@ -47,6 +47,10 @@ class SnapPool {
   };
   // `role`: the node that reads the constant as `input`, for weights; null otherwise.
   Match Find(const Tensor& constant, const Node* reader, int input) const;
+  // Entries of the right size for a constant that matches none, nearest first: what it may have been meant to be.
+  std::vector<Match> Candidates(const Tensor& constant, const Node* reader, int input, size_t most) const;
+  // An entry's value as a converter folds it: computed in double, rounded once to the type of `like`.
+  Result<Tensor> Rounded(const Match& match, const Tensor& like) const;
   // Is the constant bit for bit one of the source's?
   bool IsSourceConstant(uint64_t content) const;
   // The exact field value of a match, in the shape and type of `like`. Needs a FieldContext on this thread.
@@ -57,6 +61,7 @@ class SnapPool {
 
  private:
   struct Impl;
+  Result<Tensor> ValueIn(Store store, const Match& match, const Tensor& like, Cache& cache) const;
   std::unique_ptr<Impl> impl_;
 };
 
