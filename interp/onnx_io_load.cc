@@ -110,7 +110,10 @@ class Loader {
     g.inputs = LoadValues(p->mutable_input());
     g.outputs = LoadValues(p->mutable_output());
     g.value_info = LoadValues(p->mutable_value_info());
-    for (auto& t : *p->mutable_initializer()) g.initializers.push_back(TRY(LoadInitializer(&t)));
+    for (auto& t : *p->mutable_initializer()) {
+      Initializer i = TRY(LoadInitializer(&t));
+      g.initializers.push_back(std::move(i));
+    }
     p->clear_initializer();
     for (auto& n : *p->mutable_node()) g.nodes.push_back(TRY(LoadNode(&n, depth)));
     p->clear_node();

@@ -87,6 +87,9 @@ Result<Tensor> Tensor::Make(DType dtype, Shape shape, Store store, const Limits&
     return LimitHit("tensor " + t.TypeString() + " has more than " + std::to_string(limits.elements) + " elements");
   }
   if (dtype == DType::kString) {
+    if (t.size_ > limits.bytes / static_cast<int64_t>(sizeof(std::string))) {
+      return LimitHit("tensor " + t.TypeString() + " takes more than " + std::to_string(limits.bytes) + " bytes");
+    }
     t.strings_ = std::make_shared<std::vector<std::string>>(t.size_);
     return t;
   }
