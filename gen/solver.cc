@@ -184,7 +184,7 @@ Truth CheckRule(const Problem& p, std::vector<TypeInfo>* outputs) {
     inputs[i] = p.inputs[i].dtype == DType::kUndefined ? nullptr : &p.inputs[i];
   }
   RuleContext c(*p.spec, *p.node, std::move(inputs), p.values);
-  if (!p.attributes.empty()) c.Overlay(&p.attributes);
+  c.Overlay(&p.attributes);  // even when empty: the rule is being solved
   p.spec->rule(c);
   if (c.failed()) return Truth::kFalse;
   Truth all = c.maybe() ? Truth::kMaybe : Truth::kTrue;
