@@ -14,6 +14,7 @@ namespace assay {
 // ----------------------------------------------------------------------------------------------------
 
 inline constexpr DTypeSet kBoolSet = Bit(DType::kBool);
+inline constexpr DTypeSet k8Bit = Bit(DType::kInt8) | Bit(DType::kUint8);
 inline constexpr DTypeSet kBfloat16Set = Bit(DType::kBfloat16);
 
 // A later version of a row that only changes the set of one type name.
@@ -83,6 +84,36 @@ inline bool RealValueOf(Fp x, double* v) {
 inline int64_t HashedInteger(std::string_view name, Fp x, int64_t below) {
   return static_cast<int64_t>(HashOf(name, x) % static_cast<uint64_t>(below));
 }
+
+// Beyond this no zero point brings a quantized value back into its range.
+inline constexpr double kFarOut = 1 << 20;
+
+// x to the nearest integer, half to even; NaN gives 0. In the field a residue without a real value
+// gives a hash in the 8-bit range, before the zero point is added: moving zero point and range
+// together moves the result along.
+template <class T>
+int64_t NearestInteger(T x) {
+  double v;
+  if constexpr (kIsFp<T>) {
+    if (!RealValueOf(x, &v)) return HashedInteger("Quantize", x, 256) - 128;
+    v = std::nearbyint(v);
+  } else {
+    v = static_cast<double>(std::nearbyint(x));
+  }
+  if (std::isnan(v)) return 0;
+  return static_cast<int64_t>(std::clamp(v, -kFarOut, kFarOut));
+}
+
+// The nearest integer that a quantized type Q holds.
+template <class Q>
+Q Saturate(int64_t v) {
+  return static_cast<Q>(
+      std::clamp<int64_t>(v, std::numeric_limits<Q>::min(), std::numeric_limits<Q>::max()));
+}
+
+// The type in which sums of T are added up: floats in double.
+template <class T>
+using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
 
 // An integer of any width, exactly, as a scalar of T.
 template <class T, class I>

@@ -5,16 +5,11 @@
 // or with count_include_pad by those within the input and its pads, which leaves out what ceil_mode
 // adds at the end. A window without any tap (dilations can step over the input) gives the lowest
 // number, 0 and 0.
+#include "interp/ops/elementwise.h"
 #include "interp/window.h"
 
 namespace assay {
 namespace {
-
-constexpr DTypeSet k8Bit = Bit(DType::kInt8) | Bit(DType::kUint8);
-
-// Sums of floats are added up in double.
-template <class T>
-using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
 
 void Rule(RuleContext& c) {
   if (c.spec().FindAttr("p")) c.Require(c.Int("p") >= Dim(1), "p is at least 1");

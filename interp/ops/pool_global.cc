@@ -1,12 +1,9 @@
 // GlobalAveragePool, GlobalMaxPool (ONNX opset 1) and GlobalLpPool (2): mean, maximum or p-norm
 // over all spatial axes of [N,C,D1..Dn]; the result is [N,C,1..1].
-#include "interp/kernels.h"
+#include "interp/ops/elementwise.h"
 
 namespace assay {
 namespace {
-
-template <class T>
-using Wide = std::conditional_t<std::is_same_v<T, float>, double, T>;
 
 void Rule(RuleContext& c) {
   if (c.spec().FindAttr("p")) c.Require(c.Int("p") >= Dim(1), "p is at least 1");

@@ -5,32 +5,7 @@
 namespace assay {
 namespace {
 
-constexpr DTypeSet k8Bit = Bit(DType::kInt8) | Bit(DType::kUint8);
 constexpr DTypeSet kFloatSet = Bit(DType::kFloat);
-// Beyond this no zero point brings a quantized value back into its range.
-constexpr double kFarOut = 1 << 20;
-
-// x to the nearest integer, half to even; NaN gives 0. In the field a residue without a real value
-// gives a hash in the 8-bit range, before the zero point is added: moving zero point and range
-// together moves the result along.
-template <class T>
-int64_t NearestInteger(T x) {
-  double v;
-  if constexpr (kIsFp<T>) {
-    if (!RealValueOf(x, &v)) return HashedInteger("Quantize", x, 256) - 128;
-    v = std::nearbyint(v);
-  } else {
-    v = static_cast<double>(std::nearbyint(x));
-  }
-  if (std::isnan(v)) return 0;
-  return static_cast<int64_t>(std::clamp(v, -kFarOut, kFarOut));
-}
-
-template <class Q>
-Q Saturate(int64_t v) {
-  return static_cast<Q>(
-      std::clamp<int64_t>(v, std::numeric_limits<Q>::min(), std::numeric_limits<Q>::max()));
-}
 
 // Element i of x belongs to parameter (i / inner) % count.
 struct Channels {

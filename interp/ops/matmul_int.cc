@@ -1,0 +1,103 @@
+// MatMulInteger (ONNX opset 10): Y = (A - a_zero_point) * (B - b_zero_point) in 32-bit integers.
+// QLinearMatMul (10): y = saturate(round((a - a_zero_point) * (b - b_zero_point) * a_scale *
+// b_scale / y_scale) + y_zero_point). Parameters of the left operand may differ from row to row,
+// those of the right one from column to column.
+#include "interp/ops/matmul.h"
+#include "interp/ops/quantized.h"
+
+namespace assay {
+namespace {
+
+// A parameter of operand `x`: one element; a vector over its rows (`row`, the left operand) or
+// columns; or of the operand's rank with extent 1 along the summed axis.
+void RequireParameter(RuleContext& c, int i, int x, bool row) {
+  if (!c.Has(i) || !c.Ranked(i)) return;
+  Truth fits = HasOneElement(c, i);
+  int rank = c.Rank(x);
+  if (rank >= 2 && c.Rank(i) == 1) fits = fits || c.In(i, 0) == c.In(x, row ? rank - 2 : rank - 1);
+  if (rank >= 2 && c.Rank(i) == rank) {
+    Truth all = c.In(i, row ? rank - 1 : rank - 2) == Dim(1);
+    for (int d = 0; d < rank; ++d) all = all && (c.In(i, d) == c.In(x, d) || c.In(i, d) == Dim(1));
+    fits = fits || all;
+  }
+  c.Require(fits, "scale and zero point have one element, or one for each row or column");
+}
+
+// The shape under which such a parameter broadcasts to its operand and to the result.
+Shape ParameterShape(const KernelContext& c, int i, bool row) {
+  if (!c.Has(i) || c.in(i).size() == 1) return {};
+  Shape s = c.in(i).shape();
+  if (row && s.size() == 1) s.push_back(1);
+  return s;
+}
+
+void IntegerRule(RuleContext& c) {
+  if (!c.Ranked(0) || !c.Ranked(1)) return c.OutUnranked(0, DType::kInt32);
+  RequireParameter(c, 2, 0, true);
+  RequireParameter(c, 3, 1, false);
+  c.Out(0, DType::kInt32, MatMulDims(c, 0, 1));
+}
+
+// (in(a) - in(za)) * (in(b) - in(zb)) into `y`.
+Status Multiply(KernelContext& c, int a, int za, int b, int zb, int32_t* y) {
+  MatMulShape shape = TRY(MatMulShapeOf(c, c.in(a).shape(), c.in(b).shape()));
+  Tensor left = TRY(Centered(c, a, za, ParameterShape(c, za, true)));
+  Tensor right = TRY(Centered(c, b, zb, ParameterShape(c, zb, false)));
+  if (ElementCount(c.out_shape(0)) > 0)
+    MatMulBatches(shape, left.data<int32_t>(), right.data<int32_t>(), y);
+  return {};
+}
+
+Status EvalInteger(KernelContext& c) {
+  Tensor* y = TRY(c.Out(0));
+  return Multiply(c, 0, 2, 1, 3, y->mutable_data<int32_t>());
+}
+
+void LinearRule(RuleContext& c) {
+  DType out = c.dtype(7);
+  if (!c.Ranked(0) || !c.Ranked(3)) return c.OutUnranked(0, out);
+  for (int i : {1, 2}) RequireParameter(c, i, 0, true);
+  for (int i : {4, 5}) RequireParameter(c, i, 3, false);
+  for (int i : {6, 7}) RequireOneElement(c, i);
+  c.Out(0, out, MatMulDims(c, 0, 3));
+}
+
+Status EvalLinear(KernelContext& c) {
+  Tensor sums = TRY(c.Scratch(DType::kInt32, c.out_shape(0)));
+  TRY(Multiply(c, 0, 2, 3, 5, sums.mutable_data<int32_t>()));
+  Tensor* y = TRY(c.Out(0));
+  return Requantize(c, {1, 4, 6, 7, ParameterShape(c, 1, true), ParameterShape(c, 4, false)},
+                    sums.data<int32_t>(), y);
+}
+
+bool DrawLinear(Choices& choices, Draft& d) {
+  if (!d.concrete(0) || d.shape(0).empty()) return false;
+  double a = choices.Uniform(0.01, 0.1), b = choices.Uniform(0.01, 0.1);
+  d.SetConstant(1, OneElement(DType::kFloat, a));
+  d.SetConstant(2, DrawZeroPoint(choices, d.inputs[0].dtype));
+  d.SetConstant(4, OneElement(DType::kFloat, b));
+  d.SetConstant(5, DrawZeroPoint(choices, d.inputs[3].dtype));
+  d.SetConstant(6, OneElement(DType::kFloat, FittingScale(a, b, d.shape(0).back())));
+  d.SetConstant(7, DrawZeroPoint(choices, DrawQuantum(choices)));
+  return true;
+}
+
+}  // namespace
+
+std::vector<OpSpec> ops_matmul_int() {
+  constexpr DTypeSet kReal = Bit(DType::kFloat), kSum = Bit(DType::kInt32);
+  OpSpec integer = Op("MatMulInteger", 10).In("A", "T1", k8Bit).In("B", "T2", k8Bit);
+  integer.In("a_zero_point", "T1", k8Bit, Arity::kOptional)
+      .In("b_zero_point", "T2", k8Bit, Arity::kOptional);
+  integer.Out("Y", "T3", kSum).Rule(IntegerRule).Eval(EvalInteger).Class(Accuracy::kExact);
+  OpSpec linear = Op("QLinearMatMul", 10)
+                      .In("a", "T1", k8Bit)
+                      .In("a_scale", "", kReal)
+                      .In("a_zero_point", "T1", k8Bit);
+  linear.In("b", "T2", k8Bit).In("b_scale", "", kReal).In("b_zero_point", "T2", k8Bit);
+  linear.In("y_scale", "", kReal).In("y_zero_point", "T3", k8Bit).Out("y", "T3", k8Bit);
+  linear.Rule(LinearRule).Eval(EvalLinear).Draw(DrawLinear).Traits(kDiscontinuous);
+  return {integer, linear};
+}
+
+}  // namespace assay
