@@ -227,7 +227,7 @@ T ScalarAbs(T x) {
   if constexpr (kIsFp<T>) return ScalarMax(x, -x);
   else if constexpr (std::is_floating_point_v<T>) return std::fabs(x);
   else if constexpr (std::is_unsigned_v<T>) return x;
-  else return x < T(0) ? static_cast<T>(T(0) - x) : x;
+  else return x < 0 ? static_cast<T>(std::make_unsigned_t<T>(0) - static_cast<std::make_unsigned_t<T>>(x)) : x;
 }
 template <class T>
 T ScalarSigmoid(T x) {
