@@ -1,4 +1,5 @@
-// What the rows' draw callbacks share: random constants, axes and extents for a node in the making.
+// What the rows' draw callbacks share: random constants, axes and extents for a node in the making. A draft comes
+// with attributes drawn from their domains; a callback that sets attributes that must fit each other drops them first.
 #pragma once
 
 #include <vector>

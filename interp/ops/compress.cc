@@ -55,6 +55,7 @@ Status CompressKernel(KernelContext& c) {
 }
 
 bool DrawCompress(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   Shape shape = d.shape(0);
   int64_t n = ElementsOfInput(d, 0);
@@ -216,6 +217,7 @@ Status UniqueKernel(KernelContext& c) {
 }
 
 bool DrawUnique(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   if (choices.Chance(0.4)) d.Set("axis", DrawAxis(choices, d, static_cast<int>(d.inputs[0].dims.size())));
   if (choices.Chance(0.3)) d.Set("sorted", int64_t{0});

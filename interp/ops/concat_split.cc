@@ -53,6 +53,7 @@ Status ConcatKernel(KernelContext& c) {
 }
 
 bool DrawConcat(Choices& choices, Draft& d) {
+  d.attrs.clear();
   // The other inputs must agree with the first but for one axis; take any axis that lets them.
   size_t rank = d.inputs[0].dims.size();
   if (rank == 0) return false;
@@ -60,6 +61,7 @@ bool DrawConcat(Choices& choices, Draft& d) {
   for (size_t axis = 0; axis < rank; ++axis) {
     bool fits = true;
     for (const TypeInfo& t : d.inputs) {
+      if (!t.ranked) continue;
       fits = fits && t.dims.size() == rank && t.dtype == d.inputs[0].dtype;
       for (size_t a = 0; fits && a < rank; ++a) fits = a == axis || (t.dims[a] == d.inputs[0].dims[a]) != Truth::kFalse;
     }
@@ -136,6 +138,7 @@ Status SplitKernel(KernelContext& c) {
 }
 
 bool DrawSplit(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0)) return false;
   Shape shape = d.shape(0);
   std::vector<int64_t> axes;

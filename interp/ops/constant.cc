@@ -38,6 +38,7 @@ Status ConstantKernel(KernelContext& c) {
 }
 
 bool DrawConstant(Choices& choices, Draft& d) {
+  d.attrs.clear();
   Shape shape;
   for (uint64_t k = choices.Below(4); k > 0; --k) shape.push_back(DrawExtent(choices, 8));
   DType dtype = d.spec->since < 9 ? DType::kFloat : choices.PickOf<DType>({DType::kFloat, DType::kFloat, DType::kInt64, DType::kInt32});
@@ -78,6 +79,7 @@ Status ConstantOfShapeKernel(KernelContext& c) {
 }
 
 bool DrawConstantOfShape(Choices& choices, Draft& d) {
+  d.attrs.clear();
   std::vector<int64_t> shape;
   for (int64_t k = choices.Between(1, 4); k > 0; --k) shape.push_back(DrawExtent(choices, 8));
   d.SetConstant(0, Tensor::Vector(shape));
@@ -111,6 +113,7 @@ Status EyeLikeKernel(KernelContext& c) {
 }
 
 bool DrawEyeLike(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (d.inputs[0].dims.size() != 2) return false;
   if (choices.Chance(0.5)) d.Set("k", choices.Between(-2, 2));
   if (choices.Chance(0.5)) d.Set("dtype", static_cast<int64_t>(choices.PickOf<DType>({DType::kFloat, DType::kDouble, DType::kInt64})));
@@ -180,6 +183,7 @@ Status RangeKernel(KernelContext& c) {
 }
 
 bool DrawRange(Choices& choices, Draft& d) {
+  d.attrs.clear();
   DType dtype = d.inputs.empty() || d.inputs[0].dtype == DType::kUndefined ? DType::kInt64 : d.inputs[0].dtype;
   // Halves and integers: the count is the same in every precision.
   double unit = IsFloat(dtype) && choices.Chance(0.4) ? 0.5 : 1;

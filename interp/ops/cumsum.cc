@@ -43,6 +43,7 @@ Status CumSumKernel(KernelContext& c) {
 }
 
 bool DrawCumSum(Choices& choices, Draft& d) {
+  d.attrs.clear();
   int rank = static_cast<int>(d.inputs[0].dims.size());
   if (rank == 0) return false;
   d.SetConstant(1, Tensor::Ints({}, {DrawAxis(choices, d, rank)}));

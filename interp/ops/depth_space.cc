@@ -73,12 +73,14 @@ bool DrawBlock(Choices& choices, Draft& d, bool (*fits)(const Shape&, int64_t)) 
 }
 
 bool DrawDepthToSpace(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!DrawBlock(choices, d, [](const Shape& s, int64_t b) { return s[1] > 0 && s[1] % (b * b) == 0; })) return false;
   if (d.spec->since >= 11 && choices.Chance(0.6)) d.Set("mode", std::string(choices.PickOf<const char*>({"CRD", "DCR"})));
   return true;
 }
 
 bool DrawSpaceToDepth(Choices& choices, Draft& d) {
+  d.attrs.clear();
   return DrawBlock(choices, d, [](const Shape& s, int64_t b) { return s[2] > 0 && s[3] > 0 && s[2] % b == 0 && s[3] % b == 0; });
 }
 

@@ -54,6 +54,7 @@ Tensor DrawIndices(Choices& choices, const Draft& d, Shape shape, int64_t n) {
 }
 
 bool DrawGather(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   Shape shape = d.shape(0);
   int rank = static_cast<int>(shape.size());
@@ -115,6 +116,7 @@ Status GatherElementsKernel(KernelContext& c) {
 }
 
 bool DrawGatherElements(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   Shape shape = d.shape(0), picked;
   int rank = static_cast<int>(shape.size());
@@ -174,6 +176,7 @@ Status GatherNDKernel(KernelContext& c) {
 }
 
 bool DrawGatherND(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   Shape shape = d.shape(0), where;
   int64_t rank = static_cast<int64_t>(shape.size());

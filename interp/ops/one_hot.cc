@@ -67,17 +67,12 @@ Status OneHotKernel(KernelContext& c) {
 }
 
 bool DrawOneHot(Choices& choices, Draft& d) {
-  if (!d.concrete(0)) return false;
+  d.attrs.clear();
+  if (!d.concrete(0) || !IsInt(d.inputs[0].dtype)) return false;  // other numbers seldom count
   int rank = static_cast<int>(d.inputs[0].dims.size());
   int64_t depth = choices.Between(1, 6);
   if (ElementsOfInput(d, 0) * depth > d.max_elements || ElementsOfInput(d, 0) == 0) return false;
   d.Set("axis", choices.Between(-rank - 1, rank));
-  // Random data seldom counts: take known indices, some out of range, where the input is not an integer.
-  if (!IsInt(d.inputs[0].dtype)) {
-    Tensor indices = Tensor::Make(DType::kInt64, d.shape(0)).value();
-    for (int64_t i = 0; i < indices.size(); ++i) indices.mutable_data<int64_t>()[i] = choices.Between(-depth, depth);
-    d.SetConstant(0, indices);
-  }
   d.SetConstant(1, choices.Chance(0.5) ? Tensor::Vector({depth}) : Tensor::Ints({}, {depth}));
   DType dtype = d.inputs.size() > 2 && d.inputs[2].dtype != DType::kUndefined ? d.inputs[2].dtype : DType::kFloat;
   Tensor values = RandomConstant(choices, dtype, {2});

@@ -124,6 +124,7 @@ Status PadKernel(KernelContext& c) {
 }
 
 bool DrawPad(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || ElementsOfInput(d, 0) == 0) return false;
   Shape shape = d.shape(0);
   size_t rank = shape.size();

@@ -90,6 +90,7 @@ std::vector<int64_t> Factorise(Choices& choices, int64_t n, int64_t most) {
 }
 
 bool DrawReshape(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0)) return false;
   Shape shape = d.shape(0);
   int64_t n = ElementCount(shape);
@@ -126,6 +127,7 @@ void FlattenRule(RuleContext& c) {
 }
 
 bool DrawFlatten(Choices& choices, Draft& d) {
+  d.attrs.clear();
   int64_t rank = static_cast<int64_t>(d.inputs[0].dims.size());
   d.Set("axis", choices.Between(d.opset >= kNegativeAxesSince ? -rank : 0, rank));
   return true;
@@ -165,6 +167,7 @@ void SqueezeRule(RuleContext& c) {
 }
 
 bool DrawSqueeze(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0)) return false;
   Shape shape = d.shape(0);
   int rank = static_cast<int>(shape.size());
@@ -194,6 +197,7 @@ void UnsqueezeRule(RuleContext& c) {
 }
 
 bool DrawUnsqueeze(Choices& choices, Draft& d) {
+  d.attrs.clear();
   int rank = static_cast<int>(d.inputs[0].dims.size());
   int count = static_cast<int>(choices.Between(1, 2)), out_rank = rank + count;
   std::vector<int64_t> all(static_cast<size_t>(out_rank));

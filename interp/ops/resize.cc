@@ -330,6 +330,7 @@ void SetOperands(Choices& choices, Draft& d, const std::vector<float>& scales, c
 }
 
 bool DrawResize(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   Shape shape = d.shape(0), sizes = shape;
   std::string mode = DrawMode(choices, d), coordinates = "asymmetric";

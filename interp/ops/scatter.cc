@@ -123,15 +123,16 @@ void DrawReduction(Choices& choices, Draft& d) {
 }
 
 bool DrawScatterElements(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   Shape data = d.shape(0), shape;
   int rank = static_cast<int>(data.size());
   int64_t axis = static_cast<int64_t>(choices.Below(data.size())), n = data[axis];
   if (Fits(d, axis) && d.shape(2)[axis] <= n) {
     shape = d.shape(2);
-  } else {
+  } else {  // updates are the generator's to find or make
     for (int64_t e : data) shape.push_back(DrawExtent(choices, e));
-    d.SetConstant(2, RandomConstant(choices, d.inputs[0].dtype, shape));
+    if (d.concrete(2)) d.SetConstant(2, RandomConstant(choices, d.inputs[0].dtype, shape));
   }
   // Along the axis the places of one line are distinct: repeated ones have no defined result.
   Tensor indices = Tensor::Make(DType::kInt64, shape).value();
@@ -195,6 +196,7 @@ Status ScatterNDKernel(KernelContext& c) {
 }
 
 bool DrawScatterND(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   Shape data = d.shape(0);
   int64_t rank = static_cast<int64_t>(data.size()), depth = choices.Between(1, rank);

@@ -30,6 +30,7 @@ Status ShapeKernel(KernelContext& c) {
 }
 
 bool DrawShape(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (d.spec->since < 15) return true;
   int64_t rank = static_cast<int64_t>(d.inputs[0].dims.size());
   if (choices.Chance(0.3)) d.Set("start", choices.Between(-rank - 1, rank + 1));

@@ -129,6 +129,7 @@ void DrawRange(Choices& choices, int64_t n, bool steps_allowed, int64_t* start, 
 }
 
 bool DrawSlice(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   Shape shape = d.shape(0);
   int rank = static_cast<int>(shape.size());

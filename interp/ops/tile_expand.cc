@@ -41,6 +41,7 @@ Status TileKernel(KernelContext& c) {
 }
 
 bool DrawTile(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty()) return false;
   int64_t elements = std::max<int64_t>(1, ElementsOfInput(d, 0));
   std::vector<int64_t> repeats;
@@ -87,6 +88,7 @@ Status ExpandKernel(KernelContext& c) {
 }
 
 bool DrawExpand(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0)) return false;
   Shape shape = d.shape(0);
   std::vector<int64_t> want;

@@ -79,6 +79,7 @@ Status TopKKernel(KernelContext& c) {
 }
 
 bool DrawTopK(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   Shape shape = d.shape(0);
   size_t axis = choices.Below(shape.size());

@@ -57,6 +57,7 @@ Status TransposeKernel(KernelContext& c) {
 }
 
 bool DrawTranspose(Choices& choices, Draft& d) {
+  d.attrs.clear();
   size_t rank = d.inputs[0].dims.size();
   if (choices.Chance(0.15)) return true;  // reversed
   std::vector<int64_t> perm(rank);

@@ -40,6 +40,7 @@ Status TriluKernel(KernelContext& c) {
 }
 
 bool DrawTrilu(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (d.inputs[0].dims.size() < 2) return false;
   if (choices.Chance(0.5)) d.Set("upper", int64_t{0});
   if (choices.Chance(0.6)) d.SetConstant(1, Tensor::Ints({}, {choices.Between(-3, 3)}));
@@ -90,6 +91,7 @@ Status ReverseSequenceKernel(KernelContext& c) {
 }
 
 bool DrawReverseSequence(Choices& choices, Draft& d) {
+  d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.size() < 2) return false;
   Shape shape = d.shape(0);
   size_t batch = choices.Below(2);
