@@ -94,18 +94,30 @@ struct ThresholdedReluFn {  // x > alpha ? x : 0
   T operator()(T x) const { return x > alpha ? x : T(); }
 };
 
+// max(0, min(1, alpha x + beta)). In the field, where a random order knows nothing of scale, as
+// alpha max(0, min(1/alpha, x + beta/alpha)): the form in which converters spell it out (x + 3 clipped at 6).
 template <class T>
-struct HardSigmoidFn {  // max(0, min(1, alpha x + beta))
+T HardSigmoid(T x, T alpha, T beta) {
+  if constexpr (kIsFp<T>) {
+    T top = One<T>() / alpha;
+    return alpha * ScalarMax(T(), ScalarMin(top, x + beta * top));
+  } else {
+    return ScalarMax(T(), ScalarMin(One<T>(), alpha * x + beta));
+  }
+}
+
+template <class T>
+struct HardSigmoidFn {
   T alpha, beta;
   explicit HardSigmoidFn(const KernelContext& c) : alpha(c.Float("alpha")), beta(c.Float("beta")) {}
-  T operator()(T x) const { return ScalarMax(T(), ScalarMin(One<T>(), alpha * x + beta)); }
+  T operator()(T x) const { return HardSigmoid(x, alpha, beta); }
 };
 
 template <class T>
 struct HardSwishFn {  // x max(0, min(1, x / 6 + 1/2))
   T sixth, half;
   explicit HardSwishFn(const KernelContext&) : sixth(One<T>() / T(6)), half(T(0.5)) {}
-  T operator()(T x) const { return x * ScalarMax(T(), ScalarMin(One<T>(), sixth * x + half)); }
+  T operator()(T x) const { return x * HardSigmoid(x, sixth, half); }
 };
 
 // A number of the specification as graphs that spell an operator out hold it: rounded to the

@@ -1,0 +1,94 @@
+// Verifier and repairer on pairs with a known fault (oracle/verify.h, oracle/repair.h).
+#include "oracle/repair.h"
+
+#include <gtest/gtest.h>
+
+#include "interp/text.h"
+
+namespace assay {
+namespace {
+
+struct Case {
+  const char* name;
+  const char* source;
+  const char* target;
+  const char* cls;      // of the first difference; "" for an equivalent pair
+  int edits;            // at most
+};
+
+#define CONV_SOURCE                                                                                       \
+  "graph(float[1,3,8,8] x) -> (y) { w = float[4,3,3,3] random(1) b = float[4] random(2) v = float[4,4,3,3] random(3) " \
+  "c = Conv(x, w, b) {pads=[1,1,1,1]} r = Relu(c) d = Conv(r, v) y = Tanh(d) }"
+
+const Case kCases[] = {
+    {"same", CONV_SOURCE, CONV_SOURCE, "", 0},
+    {"pads", CONV_SOURCE,
+     "graph(float[1,3,8,8] i) -> (o) { w = float[4,3,3,3] random(1) b = float[4] random(2) v = float[4,4,3,3] random(3) "
+     "a = Conv(i, w, b) {pads=[2,1,0,1]} r = Relu(a) d = Conv(r, v) o = Tanh(d) }", "LH", 1},
+    {"bias lost", CONV_SOURCE,
+     "graph(float[1,3,8,8] i) -> (o) { w = float[4,3,3,3] random(1) v = float[4,4,3,3] random(3) "
+     "a = Conv(i, w) {pads=[1,1,1,1]} r = Relu(a) d = Conv(r, v) o = Tanh(d) }", "WB", 1},
+    {"weights of another layer", CONV_SOURCE,
+     "graph(float[1,3,8,8] i) -> (o) { w = float[4,3,3,3] random(9) b = float[4] random(2) v = float[4,4,3,3] random(3) "
+     "a = Conv(i, w, b) {pads=[1,1,1,1]} r = Relu(a) d = Conv(r, v) o = Tanh(d) }", "WB", 1},
+    {"transpose too many", CONV_SOURCE,
+     "graph(float[1,3,8,8] i) -> (o) { w = float[4,3,3,3] random(1) b = float[4] random(2) v = float[4,4,3,3] random(3) "
+     "a = Conv(i, w, b) {pads=[1,1,1,1]} t = Transpose(a) {perm=[0,1,3,2]} r = Relu(t) d = Conv(r, v) o = Tanh(d) }", "TSS", 1},
+    {"node lost", CONV_SOURCE,
+     "graph(float[1,3,8,8] i) -> (o) { w = float[4,3,3,3] random(1) b = float[4] random(2) v = float[4,4,3,3] random(3) "
+     "a = Conv(i, w, b) {pads=[1,1,1,1]} d = Conv(a, v) o = Tanh(d) }", "CG", 1},
+    {"preprocessing twice", CONV_SOURCE,
+     "graph(float[1,3,8,8] i) -> (o) { w = float[4,3,3,3] random(1) b = float[4] random(2) v = float[4,4,3,3] random(3) "
+     "s = float[] {2} m = float[] {1} e = Mul(i, s) f = Sub(e, m) "
+     "a = Conv(f, w, b) {pads=[1,1,1,1]} r = Relu(a) d = Conv(r, v) o = Tanh(d) }", "PP", 1},
+    {"input declared otherwise", CONV_SOURCE,
+     "graph(float[1,3,9,9] i) -> (o) { w = float[4,3,3,3] random(1) b = float[4] random(2) v = float[4,4,3,3] random(3) "
+     "a = Conv(i, w, b) {pads=[1,1,1,1]} r = Relu(a) d = Conv(r, v) o = Tanh(d) }", "ID", 1},
+    {"three faults", CONV_SOURCE,
+     "graph(float[1,3,8,8] i) -> (o) { w = float[4,3,3,3] random(1) v = float[4,4,3,3] random(4) "
+     "a = Conv(i, w) {pads=[0,1,2,1]} r = Relu(a) d = Conv(r, v) o = Tanh(d) }", "WB", 4},
+    {"outputs swapped", "graph(float[4] x) -> (a, b) { a = Sin(x) b = Cos(x) }",
+     "graph(float[4] x) -> (b, a) { a = Sin(x) b = Cos(x) }", "IO", 1},
+};
+
+TEST(Repair, HealsEveryCase) {
+  for (const Case& c : kCases) {
+    Result<Model> source = ParseText(c.source), target = ParseText(c.target);
+    ASSERT_TRUE(source.ok() && target.ok()) << c.name;
+    RepairOptions options;
+    Result<Repair> r = RepairTarget(*source, *target, options);
+    ASSERT_TRUE(r.ok()) << c.name << ": " << r.error().ToString();
+    if (std::string(c.cls).empty()) {
+      EXPECT_EQ(r->before.verdict, Verdict::kEquivalent) << c.name;
+      EXPECT_TRUE(r->edits.empty()) << c.name;
+      continue;
+    }
+    EXPECT_EQ(r->before.verdict, Verdict::kDifferent) << c.name;
+    ASSERT_FALSE(r->before.differences.empty()) << c.name;
+    EXPECT_EQ(r->before.differences[0].cls, c.cls) << c.name << ": " << VerificationText(r->before);
+    EXPECT_EQ(r->verdict, Verdict::kEquivalent) << c.name << ": " << RepairText(*r) << VerificationText(r->after);
+    EXPECT_LE(static_cast<int>(r->edits.size()), c.edits) << c.name << ": " << RepairText(*r);
+    EXPECT_TRUE(Validate(r->fixed).ok()) << c.name;
+  }
+}
+
+TEST(Verify, SameOptionsSameBytes) {
+  Model source = *ParseText(kCases[0].source), target = *ParseText(kCases[1].target);
+  VerifyOptions options;
+  options.measure_time = false;
+  std::string first = VerificationJson(*Verify(source, target, options));
+  options.jobs = 2;
+  EXPECT_EQ(first, VerificationJson(*Verify(source, target, options)));
+}
+
+TEST(Verify, TargetThatDoesNotParseIsAnError) {
+  Model source = *ParseText(kCases[0].source);
+  Model target = source;
+  target.graph.nodes.clear();
+  Result<Verification> v = Verify(source, target);
+  ASSERT_FALSE(v.ok());
+  EXPECT_EQ(v.error().code, Code::kInvalid);
+}
+
+}  // namespace
+}  // namespace assay
