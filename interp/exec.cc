@@ -64,7 +64,10 @@ Result<Program> Program::Compile(const Model& model) {
     if (v.dtype == DType::kUndefined) return Unsupported("input '" + v.name + "' is not a tensor");
     p.input_slots_.push_back(slot(v.name));
   }
-  for (const Initializer& i : g.initializers) p.initializer_slots_.push_back(slot(i.name));
+  for (const Initializer& i : g.initializers) {
+    if (!i.value.defined()) return Unsupported("initializer '" + i.name + "' is of an element type that is not supported");
+    p.initializer_slots_.push_back(slot(i.name));
+  }
   std::vector<NodePtr> order = TRY(Sorted(g));
   for (const NodePtr& n : order) {
     Step step{n, TRY(RowFor(model, *n)), {}, {}};

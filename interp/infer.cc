@@ -180,6 +180,7 @@ Result<Inference> Infer(const Model& model, const std::map<std::string, int64_t>
     known.types[v.name] = FromDeclaration(v, bindings);
   }
   for (const Initializer& i : g.initializers) {
+    if (!i.value.defined()) return Unsupported("initializer '" + i.name + "' is of an element type that is not supported");
     known.types[i.name] = TypeInfo::Of(i.value);
     // A default of a graph input may be overridden: its type is fixed, its value is not.
     if (!g.FindInput(i.name)) known.constants[i.name] = i.value;

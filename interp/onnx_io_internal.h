@@ -6,6 +6,7 @@
 #include "interp/onnx_io.h"
 
 namespace onnx {
+class ModelProto;
 class TensorProto;
 class TypeProto;
 class TypeProto_Tensor;
@@ -21,6 +22,9 @@ struct LoadState {
   int64_t bytes = 0;        // of tensors loaded so far
   int64_t nodes = 0;
 };
+
+// Takes a model out of `proto`, piece by piece, so that weights are not held twice.
+Result<Model> TakeModel(onnx::ModelProto* proto, LoadState* state);
 
 // Takes the value of a tensor out of `proto`, which keeps only what Tensor doesn't model (name, doc
 // string). A tensor of an element type or form that we can't hold stays whole in `proto`; the

@@ -253,14 +253,6 @@ void PutType(const ValueInfo& v, onnx::TypeProto* p) {
 
 }  // namespace onnx_io
 
-Status WriteFile(const std::string& path, std::string_view bytes) {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  if (!out) return Usage(std::string("can't be written: ") + std::strerror(errno), path);
-  return {};
-}
-
 Status SaveModel(const Model& model, const std::string& path, const SaveOptions& options) {
   int64_t at_least = options.external_bytes;
   if (at_least < 0 && onnx_io::InlineBytes(model) > onnx_io::kMaxInline)

@@ -28,7 +28,7 @@ std::string TensorText(const Tensor& tensor, int64_t max_elements);
 
 // Outputs written without a type get the inferred one, if inference succeeds. Without an opset line
 // the model imports opset 17. Errors: Invalid or LimitHit at "<where>:<line>:<column>".
-Result<Model> ParseText(std::string_view text, const std::string& where = "text",
+Result<Model> ParseText(std::string_view input, const std::string& where = "text",
                         const Limits& limits = Limits{});
 
 // Words that name no value unless quoted.

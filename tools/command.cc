@@ -90,7 +90,10 @@ int Main(int argc, char** argv) {
     if (known)
       return Complain(wanted, std::string(e.what()) + " (see assay " + wanted + " --help)",
                       exit_code::kUsage);
-    std::string what = wanted.empty() ? std::string(e.what()) : "no verb '" + wanted + "'";
+    std::string what = std::string(e.what());
+    if (argc > 1)
+      what = wanted.empty() ? std::string("unknown flag '") + argv[1] + "'"
+                            : "no verb '" + wanted + "'";
     return Complain("", what + " (see assay --help)", exit_code::kUsage);
   }
   for (const auto& [sub, run] : verbs) {
@@ -113,7 +116,12 @@ Status JsonFlag::Write(const nlohmann::json& document) const {
 }
 
 void AddSeed(CLI::App& app, uint64_t* seed) {
+  // The parser would wrap a negative number around.
+  auto not_negative = [](const std::string& s) {
+    return s.empty() || s[0] != '-' ? std::string() : "a seed is a number from 0 on";
+  };
   app.add_option("--seed", *seed, "where randomness starts; the same seed gives the same bytes")
+      ->check(CLI::Validator(not_negative, ""))
       ->capture_default_str();
 }
 

@@ -7,11 +7,13 @@
 
 namespace assay {
 
-Result<std::vector<std::vector<Tensor>>> LoadInputSets(const std::string& folder, const Model& model) {
+Result<std::vector<std::vector<Tensor>>> LoadInputSets(const std::string& folder,
+                                                       const Model& model) {
   std::vector<std::string> folders = FindDataSets(folder);
   if (folders.empty()) folders.push_back(folder);
   std::vector<std::vector<Tensor>> sets;
-  for (const std::string& f : folders) sets.push_back(TRY(LoadTensors(f, "input", model.graph.RequiredInputs())));
+  for (const std::string& f : folders)
+    sets.push_back(TRY(LoadTensors(f, "input", model.graph.RequiredInputs())));
   return sets;
 }
 

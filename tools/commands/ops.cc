@@ -69,17 +69,18 @@ Result<int> Execute(const JsonFlag& json) {
   auto yes = [](bool b) { return b ? "yes" : "no"; };
   std::set<std::string> names;
   nlohmann::json list = nlohmann::json::array();
-  fmt::print(json.human(), "{:<24} {:>5}  {:<5} {:<3} {:<8} {}\n", "operator", "since", "infer",
-             "run", "generate", "element types of the first input");
+  std::string table = fmt::format("{:<24} {:>5}  {:<5} {:<3} {:<8} {}\n", "operator", "since",
+                                  "infer", "run", "generate", "element types of the first input");
   for (const OpSpec& s : AllOps()) {
     std::string name = (s.domain.empty() ? "" : s.domain + ".") + s.name;
     names.insert(name);
-    fmt::print(json.human(), "{:<24} {:>5}  {:<5} {:<3} {:<8} {}\n", name, s.since, yes(s.rule),
-               yes(s.eval), yes(Generated(s)), MainTypes(s));
+    table += fmt::format("{:<24} {:>5}  {:<5} {:<3} {:<8} {}\n", name, s.since, yes(s.rule),
+                         yes(s.eval), yes(Generated(s)), MainTypes(s));
     list.push_back(ToJson(s));
   }
-  fmt::print(json.human(), "{} operators, {} versions\n", names.size(), list.size());
+  table += fmt::format("{} operators, {} versions\n", names.size(), list.size());
   TRY(json.Write({{"operators", list}, {"names", names.size()}, {"versions", list.size()}}));
+  if (json.target != "-") fmt::print("{}", table);
   return exit_code::kFine;
 }
 
