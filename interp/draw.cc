@@ -5,11 +5,16 @@ namespace assay {
 Tensor RandomConstant(Choices& choices, DType dtype, Shape shape) {
   Tensor t = Tensor::Make(dtype, std::move(shape)).value();
   for (int64_t i = 0; i < t.size(); ++i) {
-    if (dtype == DType::kString) t.mutable_strings()[i] = std::string(1, static_cast<char>('a' + choices.Below(26)));
-    else if (dtype == DType::kBool) t.Set(i, static_cast<double>(choices.Below(2)));
-    else if (Contains(kSignedInts, dtype)) t.Set(i, static_cast<double>(choices.Between(-8, 8)));
-    else if (IsInt(dtype)) t.Set(i, static_cast<double>(choices.Below(17)));
-    else t.Set(i, choices.Normal());
+    if (dtype == DType::kString)
+      t.mutable_strings()[i] = std::string(1, static_cast<char>('a' + choices.Below(26)));
+    else if (dtype == DType::kBool)
+      t.Set(i, static_cast<double>(choices.Below(2)));
+    else if (Contains(kSignedInts, dtype))
+      t.Set(i, static_cast<double>(choices.Between(-8, 8)));
+    else if (IsInt(dtype))
+      t.Set(i, static_cast<double>(choices.Below(17)));
+    else
+      t.Set(i, choices.Normal());
   }
   return t;
 }
@@ -19,7 +24,8 @@ int64_t MaybeNegative(Choices& choices, const Draft& draft, int64_t axis, int ra
 }
 
 int64_t DrawAxis(Choices& choices, const Draft& draft, int rank) {
-  return MaybeNegative(choices, draft, static_cast<int64_t>(choices.Below(static_cast<uint64_t>(rank))), rank);
+  return MaybeNegative(choices, draft,
+                       static_cast<int64_t>(choices.Below(static_cast<uint64_t>(rank))), rank);
 }
 
 std::vector<int64_t> DrawAxes(Choices& choices, int rank) {

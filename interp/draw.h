@@ -1,5 +1,6 @@
-// What the rows' draw callbacks share: random constants, axes and extents for a node in the making. A draft comes
-// with attributes drawn from their domains; a callback that sets attributes that must fit each other drops them first.
+// What the rows' draw callbacks share: random constants, axes and extents for a node in the making.
+// A draft comes with attributes drawn from their domains; a callback that sets attributes that must
+// fit each other drops them first.
 #pragma once
 
 #include <vector>
@@ -11,7 +12,8 @@ namespace assay {
 // From this operator set on ONNX counts negative axes from the back everywhere.
 inline constexpr int kNegativeAxesSince = 11;
 
-// A tensor of random elements: floats normal around 0, integers in [-8, 8] or [0, 16], fair bools, short strings.
+// A tensor of random elements: floats normal around 0, integers in [-8, 8] or [0, 16], fair bools,
+// short strings.
 Tensor RandomConstant(Choices& choices, DType dtype, Shape shape);
 
 // One of `rank` axes, at times counted from the back where the draft's operator set allows it.

@@ -5,7 +5,8 @@ namespace {
 
 using Wide = __int128;
 
-// Coordinates that are no fraction of small numbers (regions of interest) are taken in steps of 2^-32.
+// Coordinates that are no fraction of small numbers (regions of interest) are taken in steps of
+// 2^-32.
 constexpr double kStep = 0x1p32;
 
 Coordinate Split(Wide num, Wide den) {
@@ -18,11 +19,14 @@ Coordinate Split(Wide num, Wide den) {
   return c;
 }
 
-// tf_crop_and_resize: X is cut to [roi_start, roi_end] (1 is the last place) and the corners are aligned.
+// tf_crop_and_resize: X is cut to [roi_start, roi_end] (1 is the last place) and the corners are
+// aligned.
 Coordinate InRegion(const ResizedAxis& a, int64_t x) {
   double last = static_cast<double>(a.in - 1);
-  double length = static_cast<double>(a.in) * static_cast<double>(a.scale.num) / static_cast<double>(a.scale.den);
-  double at = a.out > 1 ? a.roi_start * last + static_cast<double>(x) * (a.roi_end - a.roi_start) * last / (length - 1)
+  double length = static_cast<double>(a.in) * static_cast<double>(a.scale.num) /
+                  static_cast<double>(a.scale.den);
+  double at = a.out > 1 ? a.roi_start * last + static_cast<double>(x) * (a.roi_end - a.roi_start) *
+                                                   last / (length - 1)
                         : 0.5 * (a.roi_start + a.roi_end) * last;
   if (at >= 0 && at <= last) return Split(static_cast<Wide>(at * kStep), static_cast<Wide>(kStep));
   Coordinate c;  // NaN lies outside as well
@@ -31,7 +35,9 @@ Coordinate InRegion(const ResizedAxis& a, int64_t x) {
 }
 
 double Real(Wide v, double) { return static_cast<double>(v); }
-Fp Real(Wide v, Fp) { return Fp(static_cast<int64_t>(v % static_cast<Wide>(field_internal::modulus.p))); }
+Fp Real(Wide v, Fp) {
+  return Fp(static_cast<int64_t>(v % static_cast<Wide>(field_internal::modulus.p)));
+}
 
 // Weights of the neighbours floor, floor + 1 at the part t beyond floor.
 template <class S>
@@ -43,8 +49,10 @@ void Linear(S t, S* w) {
 // Weights of floor - 1 .. floor + 2 (Keys' cubic convolution with coefficient a).
 template <class S>
 void Cubic(S t, S a, S* w) {
-  auto near = [&](S d) { return ((a + S(2)) * d - (a + S(3))) * d * d + S(1); };             // 0 <= d <= 1
-  auto far = [&](S d) { return ((a * d - S(5) * a) * d + S(8) * a) * d - S(4) * a; };        // 1 <= d <= 2
+  auto near = [&](S d) { return ((a + S(2)) * d - (a + S(3))) * d * d + S(1); };  // 0 <= d <= 1
+  auto far = [&](S d) {
+    return ((a * d - S(5) * a) * d + S(8) * a) * d - S(4) * a;
+  };  // 1 <= d <= 2
   w[0] = far(t + S(1));
   w[1] = near(t);
   w[2] = near(S(1) - t);
@@ -58,12 +66,14 @@ Fraction SimplestFraction(float v) {
   for (int64_t den = 1; den <= kMaxDenominator; ++den) {
     double num = std::nearbyint(static_cast<double>(v) * static_cast<double>(den));
     if (num < 1 || num > 0x1p60) continue;
-    if (static_cast<float>(num / static_cast<double>(den)) == v) return {static_cast<Wide>(num), den};
+    if (static_cast<float>(num / static_cast<double>(den)) == v)
+      return {static_cast<Wide>(num), den};
   }
   int exponent;
   Wide mantissa = static_cast<Wide>(std::frexp(v, &exponent) * 0x1p24f);
   exponent = std::clamp(exponent - 24, -100, 60);
-  return exponent >= 0 ? Fraction{mantissa << exponent, 1} : Fraction{mantissa, Wide{1} << -exponent};
+  return exponent >= 0 ? Fraction{mantissa << exponent, 1}
+                       : Fraction{mantissa, Wide{1} << -exponent};
 }
 
 bool IsIdentity(const ResizedAxis& a, const std::string& coordinates) {
@@ -79,10 +89,12 @@ Coordinate CoordinateOf(const ResizedAxis& a, const std::string& coordinates, in
   if (coordinates == "align_corners") {
     // (length - 1) spaces, where length = in * scale need not be whole.
     Wide spaces = a.in * num - den;
-    return a.out > 1 && spaces > 0 ? Split(x * static_cast<Wide>(a.in - 1) * den, spaces) : Coordinate{};
+    return a.out > 1 && spaces > 0 ? Split(x * static_cast<Wide>(a.in - 1) * den, spaces)
+                                   : Coordinate{};
   }
   if (coordinates == "pytorch_half_pixel" && a.out == 1) return Coordinate{};
-  if (coordinates == "half_pixel_symmetric") return Split(a.in * num - a.out * den + centre - num, 2 * num);
+  if (coordinates == "half_pixel_symmetric")
+    return Split(a.in * num - a.out * den + centre - num, 2 * num);
   return Split(centre - num, 2 * num);
 }
 
@@ -90,10 +102,14 @@ int64_t NearestOf(const ResizedAxis& a, const Interpolation& how, int64_t x) {
   Coordinate c = CoordinateOf(a, how.coordinates, x);
   if (c.outside) return -1;
   bool up = false;
-  if (how.nearest == "ceil") up = c.part > 0;
-  else if (how.nearest == "simple") up = c.part > 0 && a.scale.num < a.scale.den;
-  else if (how.nearest == "round_prefer_ceil") up = 2 * c.part >= c.den;
-  else if (how.nearest != "floor") up = 2 * c.part > c.den;
+  if (how.nearest == "ceil")
+    up = c.part > 0;
+  else if (how.nearest == "simple")
+    up = c.part > 0 && a.scale.num < a.scale.den;
+  else if (how.nearest == "round_prefer_ceil")
+    up = 2 * c.part >= c.den;
+  else if (how.nearest != "floor")
+    up = 2 * c.part > c.den;
   return std::clamp<int64_t>(c.whole + (up ? 1 : 0), 0, a.in - 1);
 }
 
@@ -109,8 +125,10 @@ AxisWeights<S> WeightsOf(const ResizedAxis& a, const Interpolation& how) {
     Coordinate c = CoordinateOf(a, how.coordinates, x);
     S* w = r.weights.data() + x * r.taps;
     S part = Real(c.part, S()) / Real(c.den, S());
-    if (cubic) Cubic(part, S(static_cast<double>(how.cubic_a)), w);
-    else Linear(part, w);
+    if (cubic)
+      Cubic(part, S(static_cast<double>(how.cubic_a)), w);
+    else
+      Linear(part, w);
     S sum = S(0);
     for (int k = 0; k < r.taps; ++k) {
       int64_t place = c.whole + k - (cubic ? 1 : 0);

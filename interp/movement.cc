@@ -5,13 +5,16 @@
 namespace assay {
 namespace {
 
-// Side of the square tiles of a transpose: two tiles of 8-byte elements stay in the first-level cache.
+// Side of the square tiles of a transpose: two tiles of 8-byte elements stay in the first-level
+// cache.
 constexpr int64_t kTile = 16;
 
 template <class T>
 void CopyRun(const T* from, T* to, int64_t n) {
-  if (n == 1) *to = *from;
-  else std::copy_n(from, n, to);
+  if (n == 1)
+    *to = *from;
+  else
+    std::copy_n(from, n, to);
 }
 
 void EraseAxis(Walk& w, size_t k) {
@@ -26,7 +29,9 @@ void Simplify(Walk& w) {
     if (w.extent[k] == 1) EraseAxis(w, k);
   }
   for (size_t k = w.extent.size(); k-- > 1;) {
-    if (w.from_step[k - 1] != w.from_step[k] * w.extent[k] || w.to_step[k - 1] != w.to_step[k] * w.extent[k]) continue;
+    if (w.from_step[k - 1] != w.from_step[k] * w.extent[k] ||
+        w.to_step[k - 1] != w.to_step[k] * w.extent[k])
+      continue;
     w.extent[k - 1] *= w.extent[k];
     w.from_step[k - 1] = w.from_step[k];
     w.to_step[k - 1] = w.to_step[k];
@@ -57,14 +62,15 @@ void ForEachPlace(const Walk& w, F&& f) {
 
 // One plane of a transpose: rows x columns, tile by tile.
 template <class T>
-void CopyPlane(const T* from, T* to, int64_t rows, int64_t from_row, int64_t to_row, int64_t columns,
-               int64_t from_column, int64_t to_column) {
+void CopyPlane(const T* from, T* to, int64_t rows, int64_t from_row, int64_t to_row,
+               int64_t columns, int64_t from_column, int64_t to_column) {
   for (int64_t r0 = 0; r0 < rows; r0 += kTile) {
     int64_t r1 = std::min(rows, r0 + kTile);
     for (int64_t c0 = 0; c0 < columns; c0 += kTile) {
       int64_t c1 = std::min(columns, c0 + kTile);
       for (int64_t r = r0; r < r1; ++r) {
-        for (int64_t c = c0; c < c1; ++c) to[r * to_row + c * to_column] = from[r * from_row + c * from_column];
+        for (int64_t c = c0; c < c1; ++c)
+          to[r * to_row + c * to_column] = from[r * from_row + c * from_column];
       }
     }
   }
@@ -91,7 +97,9 @@ void Copy(const T* from, T* to, Walk w) {
     size_t k = contiguous - w.from_step.begin();
     int64_t rows = w.extent[k], to_row = w.to_step[k];
     EraseAxis(w, k);
-    ForEachPlace(w, [&](int64_t f, int64_t t) { CopyPlane(from + f, to + t, rows, 1, to_row, n, from_step, to_step); });
+    ForEachPlace(w, [&](int64_t f, int64_t t) {
+      CopyPlane(from + f, to + t, rows, 1, to_row, n, from_step, to_step);
+    });
     return;
   }
   ForEachPlace(w, [&](int64_t f, int64_t t) {
@@ -100,8 +108,10 @@ void Copy(const T* from, T* to, Walk w) {
 }
 
 template <class T>
-void CopyByMaps(const T* from, const T* fill, T* to, const std::vector<std::vector<int64_t>>& offsets, int64_t run) {
-  // All axes but the last are walked like an odometer; offsets are negative where an axis says fill.
+void CopyByMaps(const T* from, const T* fill, T* to,
+                const std::vector<std::vector<int64_t>>& offsets, int64_t run) {
+  // All axes but the last are walked like an odometer; offsets are negative where an axis says
+  // fill.
   size_t rank = offsets.size();
   const std::vector<int64_t>& last = offsets[rank - 1];
   int64_t row = static_cast<int64_t>(last.size()) * run, rows = 1;
@@ -120,8 +130,10 @@ void CopyByMaps(const T* from, const T* fill, T* to, const std::vector<std::vect
     } else {
       T* out = to;
       for (int64_t offset : last) {
-        if (offset < 0) std::fill_n(out, run, *fill);
-        else CopyRun(from + base + offset, out, run);
+        if (offset < 0)
+          std::fill_n(out, run, *fill);
+        else
+          CopyRun(from + base + offset, out, run);
         out += run;
       }
     }
@@ -150,12 +162,14 @@ Status CopyWalk(const Tensor& from, Walk walk, Tensor& to) {
   });
 }
 
-Status CopyMapped(const Tensor& from, const std::vector<std::vector<int64_t>>& maps, const Tensor* fill, Tensor& to) {
+Status CopyMapped(const Tensor& from, const std::vector<std::vector<int64_t>>& maps,
+                  const Tensor* fill, Tensor& to) {
   if (to.size() == 0) return {};
   // Trailing axes that are copied whole form the run.
   size_t axes = maps.size();
   int64_t run = 1;
-  while (axes > 0 && IsIdentity(maps[axes - 1], from.dim(static_cast<int>(axes) - 1))) run *= from.dim(--axes);
+  while (axes > 0 && IsIdentity(maps[axes - 1], from.dim(static_cast<int>(axes) - 1)))
+    run *= from.dim(--axes);
   Shape strides = Strides(from.shape());
   std::vector<std::vector<int64_t>> offsets(maps.begin(), maps.begin() + axes);
   for (size_t k = 0; k < axes; ++k) {
@@ -164,7 +178,8 @@ Status CopyMapped(const Tensor& from, const std::vector<std::vector<int64_t>>& m
   if (offsets.empty()) offsets.push_back({0});
   return VisitBytes(to, [&](auto zero) -> Status {
     using T = decltype(zero);
-    CopyByMaps(ElementsOf<T>(from), fill ? ElementsOf<T>(*fill) : nullptr, MutableElementsOf<T>(to), offsets, run);
+    CopyByMaps(ElementsOf<T>(from), fill ? ElementsOf<T>(*fill) : nullptr, MutableElementsOf<T>(to),
+               offsets, run);
     return {};
   });
 }

@@ -1,4 +1,5 @@
-// Operators whose output extents depend on data: Compress (opset 9, 11), NonZero (9, 13) and Unique (11).
+// Operators whose output extents depend on data: Compress (opset 9, 11), NonZero (9, 13) and Unique
+// (11).
 #include <numeric>
 
 #include "interp/draw.h"
@@ -7,7 +8,8 @@
 namespace assay {
 namespace {
 
-// ---- Compress: the slices of an axis (of the flattened X without one) where condition holds ----------------------
+// ---- Compress: the slices of an axis (of the flattened X without one) where condition holds
+// ----------------------
 
 void CompressRule(RuleContext& c) {
   if (c.Ranked(1)) c.Require(c.Rank(1) == 1, "condition has one axis");
@@ -18,8 +20,10 @@ void CompressRule(RuleContext& c) {
   }
   bool flat = !c.HasAttr("axis");
   if (!c.Ranked(0)) {
-    if (flat) c.Out(0, c.dtype(0), {kept});
-    else c.OutUnranked(0, c.dtype(0));
+    if (flat)
+      c.Out(0, c.dtype(0), {kept});
+    else
+      c.OutUnranked(0, c.dtype(0));
     return;
   }
   int axis = flat ? 0 : c.Axis(c.IntValue("axis"), c.Rank(0));
@@ -38,7 +42,8 @@ Status CompressKernel(KernelContext& c) {
   bool flat = !c.HasAttr("axis");
   int rank = x.rank(), axis = flat ? 0 : static_cast<int>(c.Int("axis"));
   if (axis < 0) axis += rank;
-  int64_t outer = flat ? 1 : ElementCount(x.shape(), 0, axis), inner = flat ? 1 : ElementCount(x.shape(), axis + 1, rank);
+  int64_t outer = flat ? 1 : ElementCount(x.shape(), 0, axis),
+          inner = flat ? 1 : ElementCount(x.shape(), axis + 1, rank);
   int64_t plane = flat ? x.size() : x.dim(axis) * inner, at = 0;
   const uint8_t* on = c.data<uint8_t>(1);
   return VisitBytes(x, [&](auto zero) -> Status {
@@ -61,26 +66,32 @@ bool DrawCompress(Choices& choices, Draft& d) {
   int64_t n = ElementsOfInput(d, 0);
   if (choices.Chance(0.7) || n > 64) {
     size_t axis = choices.Below(shape.size());
-    d.Set("axis", MaybeNegative(choices, d, static_cast<int64_t>(axis), static_cast<int>(shape.size())));
+    d.Set("axis",
+          MaybeNegative(choices, d, static_cast<int64_t>(axis), static_cast<int>(shape.size())));
     n = shape[axis];
   }
   Tensor condition = RandomConstant(choices, DType::kBool, {n});
-  condition.Set(static_cast<int64_t>(choices.Below(static_cast<uint64_t>(n))), 1);  // never an empty output
+  condition.Set(static_cast<int64_t>(choices.Below(static_cast<uint64_t>(n))),
+                1);  // never an empty output
   d.SetConstant(1, condition);
   return true;
 }
 
-// ---- NonZero: the coordinates [rank, count] of the elements that are not 0 ---------------------------------------
+// ---- NonZero: the coordinates [rank, count] of the elements that are not 0
+// ---------------------------------------
 
 void NonZeroRule(RuleContext& c) {
   if (!c.Ranked(0)) return c.Out(0, DType::kInt64, {Dim::Unknown(), Dim::Unknown()});
   Dim most = Product(c.Dims(0));
-  c.Out(0, DType::kInt64, {Dim(std::max(1, c.Rank(0))), Dim(0, most.defined() ? most.hi() : Dim::kMax)});
+  c.Out(0, DType::kInt64,
+        {Dim(std::max(1, c.Rank(0))), Dim(0, most.defined() ? most.hi() : Dim::kMax)});
 }
 
-// f(T{}) for every type that can be compared; bool is a byte.
+// f(T{}) for every type; bool is a byte.
 template <class F>
 Status VisitComparable(const Tensor& t, F&& f) {
+  if (t.dtype() == DType::kComplex64) return f(std::complex<float>{});
+  if (t.dtype() == DType::kComplex128) return f(std::complex<double>{});
   if (t.dtype() == DType::kBool) return f(uint8_t{});
   if (t.dtype() == DType::kString) return f(std::string{});
   return VisitNumeric(t, f);
@@ -97,9 +108,7 @@ Status NonZeroKernel(KernelContext& c) {
     }
     return {};
   };
-  if (x.dtype() == DType::kComplex64) TRY(scan(std::complex<float>{}));
-  else if (x.dtype() == DType::kComplex128) TRY(scan(std::complex<double>{}));
-  else TRY(VisitComparable(x, scan));
+  TRY(VisitComparable(x, scan));
   int64_t rank = std::max(1, x.rank()), count = static_cast<int64_t>(found.size());
   Tensor* y = TRY(c.Out(0, {rank, count}));
   int64_t* to = y->mutable_data<int64_t>();
@@ -116,14 +125,17 @@ Status NonZeroKernel(KernelContext& c) {
 
 bool DrawNonZero(Choices&, Draft& d) { return !d.inputs[0].dims.empty(); }
 
-// ---- Unique: the distinct slices of an axis (elements without one), where each first stood, which one each input
-// slice is, and how often each occurs ------------------------------------------------------------------------------
+// ---- Unique: the distinct slices of an axis (elements without one), where each first stood, which
+// one each input slice is, and how often each occurs
+// ------------------------------------------------------------------------------
 
 void UniqueRule(RuleContext& c) {
   bool flat = !c.HasAttr("axis");
   if (!c.Ranked(0)) {
-    if (flat) c.Out(0, c.dtype(0), {Dim::Unknown()});
-    else c.OutUnranked(0, c.dtype(0));
+    if (flat)
+      c.Out(0, c.dtype(0), {Dim::Unknown()});
+    else
+      c.OutUnranked(0, c.dtype(0));
     for (int i = 1; i < 4; ++i) c.Out(i, DType::kInt64, {Dim::Unknown()});
     return;
   }
@@ -149,6 +161,12 @@ int Compare(const T& a, const T& b) {
   if (a < b) return -1;
   return b < a ? 1 : 0;
 }
+template <class T>
+int Compare(const std::complex<T>& a,
+            const std::complex<T>& b) {  // by the real part, then the imaginary one
+  int order = Compare(a.real(), b.real());
+  return order ? order : Compare(a.imag(), b.imag());
+}
 
 // X as [outer, n, inner]: slice i is X[:, i, :].
 struct Slices {
@@ -169,7 +187,8 @@ std::vector<std::vector<int64_t>> GroupSlices(const T* x, const Slices& s) {
   };
   std::vector<int64_t> order(static_cast<size_t>(s.n));
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](int64_t i, int64_t j) { return compare(i, j) < 0; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t i, int64_t j) { return compare(i, j) < 0; });
   std::vector<std::vector<int64_t>> groups;
   for (int64_t i : order) {
     if (groups.empty() || compare(groups.back()[0], i) != 0) groups.emplace_back();
@@ -178,14 +197,21 @@ std::vector<std::vector<int64_t>> GroupSlices(const T* x, const Slices& s) {
   return groups;
 }
 
-Status WriteUnique(KernelContext& c, const std::vector<std::vector<int64_t>>& groups, const Slices& s, int axis, bool flat) {
+Status WriteUnique(KernelContext& c, const std::vector<std::vector<int64_t>>& groups,
+                   const Slices& s, int axis, bool flat) {
   int64_t count = static_cast<int64_t>(groups.size());
   Shape shape = flat ? Shape{count} : c.in(0).shape();
   shape[axis] = count;
   Tensor* y = TRY(c.Out(0, shape));
   std::vector<int64_t> inverse(static_cast<size_t>(s.n));
   for (int64_t g = 0; g < count; ++g) {
-    TRY(CopyWalk(c.in(0), {{s.outer, s.inner}, {s.n * s.inner, 1}, {count * s.inner, 1}, groups[g][0] * s.inner, g * s.inner}, *y));
+    TRY(CopyWalk(c.in(0),
+                 {{s.outer, s.inner},
+                  {s.n * s.inner, 1},
+                  {count * s.inner, 1},
+                  groups[g][0] * s.inner,
+                  g * s.inner},
+                 *y));
     for (int64_t i : groups[g]) inverse[i] = g;
   }
   for (int i = 1; i < 4; ++i) {
@@ -193,7 +219,8 @@ Status WriteUnique(KernelContext& c, const std::vector<std::vector<int64_t>>& gr
     Tensor* t = TRY(c.Out(i, {i == 2 ? s.n : count}));
     int64_t* to = t->mutable_data<int64_t>();
     if (i == 2) std::copy(inverse.begin(), inverse.end(), to);
-    for (int64_t g = 0; g < count && i != 2; ++g) to[g] = i == 1 ? groups[g][0] : static_cast<int64_t>(groups[g].size());
+    for (int64_t g = 0; g < count && i != 2; ++g)
+      to[g] = i == 1 ? groups[g][0] : static_cast<int64_t>(groups[g].size());
   }
   return {};
 }
@@ -204,7 +231,9 @@ Status UniqueKernel(KernelContext& c) {
   int axis = flat ? 0 : static_cast<int>(c.Int("axis"));
   if (axis < 0) axis += x.rank();
   Slices s{1, x.size(), 1};
-  if (!flat) s = {ElementCount(x.shape(), 0, axis), x.dim(axis), ElementCount(x.shape(), axis + 1, x.rank())};
+  if (!flat)
+    s = {ElementCount(x.shape(), 0, axis), x.dim(axis),
+         ElementCount(x.shape(), axis + 1, x.rank())};
   // Slices without elements: all are equal, and there may be more of them than memory.
   if (x.size() == 0 && s.n > 0) return Unsupported("Unique over slices without elements");
   std::vector<std::vector<int64_t>> groups;
@@ -219,7 +248,8 @@ Status UniqueKernel(KernelContext& c) {
 bool DrawUnique(Choices& choices, Draft& d) {
   d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
-  if (choices.Chance(0.4)) d.Set("axis", DrawAxis(choices, d, static_cast<int>(d.inputs[0].dims.size())));
+  if (choices.Chance(0.4))
+    d.Set("axis", DrawAxis(choices, d, static_cast<int>(d.inputs[0].dims.size())));
   if (choices.Chance(0.3)) d.Set("sorted", int64_t{0});
   d.outputs = static_cast<int>(choices.Between(1, 4));
   return true;

@@ -5,14 +5,17 @@
 namespace assay {
 namespace {
 
-// ---- Concat --------------------------------------------------------------------------------------------------
+// ---- Concat
+// --------------------------------------------------------------------------------------------------
 
 void ConcatRule(RuleContext& c) {
   int known = -1;  // an input of known rank
   bool all = true;
   for (int i = 0; i < c.inputs(); ++i) {
-    if (c.Ranked(i)) known = i;
-    else all = false;
+    if (c.Ranked(i))
+      known = i;
+    else
+      all = false;
   }
   if (known < 0) return c.OutUnranked(0, c.dtype(0));
   int rank = c.Rank(known), axis = c.Axis(c.IntValue("axis"), rank);
@@ -42,7 +45,8 @@ Status ConcatKernel(KernelContext& c) {
   if (y->size() == 0) return {};
   int rank = y->rank(), axis = static_cast<int>(c.Int("axis"));
   if (axis < 0) axis += rank;
-  int64_t outer = ElementCount(y->shape(), 0, axis), row = ElementCount(y->shape(), axis, rank), at = 0;
+  int64_t outer = ElementCount(y->shape(), 0, axis), row = ElementCount(y->shape(), axis, rank),
+          at = 0;
   for (int i = 0; i < c.inputs(); ++i) {
     const Tensor& x = c.in(i);
     int64_t part = ElementCount(x.shape(), axis, rank);
@@ -63,7 +67,8 @@ bool DrawConcat(Choices& choices, Draft& d) {
     for (const TypeInfo& t : d.inputs) {
       if (!t.ranked) continue;
       fits = fits && t.dims.size() == rank && t.dtype == d.inputs[0].dtype;
-      for (size_t a = 0; fits && a < rank; ++a) fits = a == axis || (t.dims[a] == d.inputs[0].dims[a]) != Truth::kFalse;
+      for (size_t a = 0; fits && a < rank; ++a)
+        fits = a == axis || (t.dims[a] == d.inputs[0].dims[a]) != Truth::kFalse;
     }
     if (fits) axes.push_back(static_cast<int64_t>(axis));
   }
@@ -72,7 +77,8 @@ bool DrawConcat(Choices& choices, Draft& d) {
   return true;
 }
 
-// ---- Split ---------------------------------------------------------------------------------------------------
+// ---- Split
+// ---------------------------------------------------------------------------------------------------
 
 // The extents of the parts when they are said: an attribute until opset 12, an input since.
 bool PartsOf(RuleContext& c, bool* given, std::vector<int64_t>* parts) {
@@ -94,7 +100,8 @@ void SplitRule(RuleContext& c) {
   } else if (c.spec().since >= 18) {
     c.Require(given, "split or num_outputs is given");
   }
-  if (known && given) c.Require(parts.size() == static_cast<size_t>(n), "split has one entry an output");
+  if (known && given)
+    c.Require(parts.size() == static_cast<size_t>(n), "split has one entry an output");
   if (!c.Ranked(0)) {
     for (int i = 0; i < n; ++i) c.OutUnranked(i, c.dtype(0));
     return;
@@ -123,10 +130,14 @@ Status SplitKernel(KernelContext& c) {
   if (axis < 0) axis += rank;
   int n = c.outputs();
   std::vector<int64_t> parts;
-  if (c.spec().since >= 13 && c.Has(1)) parts = c.in(1).AsInts();
-  else if (c.HasAttr("split")) parts = c.Ints("split");
-  else parts.assign(static_cast<size_t>(n), (x.dim(axis) + n - 1) / n);  // the last one may be smaller
-  int64_t outer = ElementCount(x.shape(), 0, axis), inner = ElementCount(x.shape(), axis + 1, rank), at = 0;
+  if (c.spec().since >= 13 && c.Has(1))
+    parts = c.in(1).AsInts();
+  else if (c.HasAttr("split"))
+    parts = c.Ints("split");
+  else
+    parts.assign(static_cast<size_t>(n), (x.dim(axis) + n - 1) / n);  // the last one may be smaller
+  int64_t outer = ElementCount(x.shape(), 0, axis), inner = ElementCount(x.shape(), axis + 1, rank),
+          at = 0;
   for (int i = 0; i < n; at += parts[i] * inner, ++i) {
     if (!c.WantsOutput(i)) continue;
     Tensor* y = TRY(c.Out(i));
@@ -157,8 +168,10 @@ bool DrawSplit(Choices& choices, Draft& d) {
   }
   std::vector<int64_t> parts(static_cast<size_t>(n), 1);
   for (int64_t left = whole - n; left > 0; --left) ++parts[choices.Below(parts.size())];
-  if (d.spec->since < 13) d.Set("split", parts);
-  else d.SetConstant(1, Tensor::Vector(parts));
+  if (d.spec->since < 13)
+    d.Set("split", parts);
+  else
+    d.SetConstant(1, Tensor::Vector(parts));
   return true;
 }
 
@@ -196,7 +209,8 @@ std::vector<OpSpec> ops_concat_split() {
   rows.push_back(by_attr.Since(11));
   split.In("split", "", Bit(DType::kInt64), Arity::kOptional).Types("T", kAll13);
   rows.push_back(split.Since(13));
-  rows.push_back(split.Since(18).Attr({"num_outputs", AttrType::kInt, false, std::nullopt, {.lo = 1, .hi = 4}}));
+  rows.push_back(split.Since(18).Attr(
+      {"num_outputs", AttrType::kInt, false, std::nullopt, {.lo = 1, .hi = 4}}));
   return rows;
 }
 

@@ -1,12 +1,13 @@
-// Tensors made of attributes and shapes: Constant (opset 1, 9, 11, 12, 13), ConstantOfShape (9), EyeLike (9) and
-// Range (11).
+// Tensors made of attributes and shapes: Constant (opset 1, 9, 11, 12, 13), ConstantOfShape (9),
+// EyeLike (9) and Range (11).
 #include "interp/draw.h"
 #include "interp/movement.h"
 
 namespace assay {
 namespace {
 
-// ---- Constant ------------------------------------------------------------------------------------------------
+// ---- Constant
+// ------------------------------------------------------------------------------------------------
 
 // The tensor that a Constant node holds; undefined for a sparse one.
 Tensor ValueOf(const Node& node) {
@@ -14,11 +15,13 @@ Tensor ValueOf(const Node& node) {
   const AttrValue& v = node.attrs[0].value;
   if (auto t = std::get_if<Tensor>(&v)) return *t;
   if (auto f = std::get_if<float>(&v)) return Tensor::ScalarFloat(*f);
-  if (auto f = std::get_if<std::vector<float>>(&v)) return Tensor::Floats({static_cast<int64_t>(f->size())}, *f);
+  if (auto f = std::get_if<std::vector<float>>(&v))
+    return Tensor::Floats({static_cast<int64_t>(f->size())}, *f);
   if (auto i = std::get_if<int64_t>(&v)) return Tensor::Ints({}, {*i});
   if (auto i = std::get_if<std::vector<int64_t>>(&v)) return Tensor::Vector(*i);
   if (auto s = std::get_if<std::string>(&v)) return Tensor::Strings({}, {*s});
-  if (auto s = std::get_if<std::vector<std::string>>(&v)) return Tensor::Strings({static_cast<int64_t>(s->size())}, *s);
+  if (auto s = std::get_if<std::vector<std::string>>(&v))
+    return Tensor::Strings({static_cast<int64_t>(s->size())}, *s);
   return {};
 }
 
@@ -26,7 +29,8 @@ void ConstantRule(RuleContext& c) {
   c.Require(c.node().attrs.size() == 1, "exactly one attribute holds the value");
   Tensor t = ValueOf(c.node());
   if (!t.defined()) return c.OutUnranked(0, DType::kUndefined);
-  c.Require(Contains(c.spec().outputs[0].types, t.dtype()), "the element type of value is allowed by this version");
+  c.Require(Contains(c.spec().outputs[0].types, t.dtype()),
+            "the element type of value is allowed by this version");
   c.Out(0, t.dtype(), TypeInfo::Of(t).dims);
 }
 
@@ -41,12 +45,16 @@ bool DrawConstant(Choices& choices, Draft& d) {
   d.attrs.clear();
   Shape shape;
   for (uint64_t k = choices.Below(4); k > 0; --k) shape.push_back(DrawExtent(choices, 8));
-  DType dtype = d.spec->since < 9 ? DType::kFloat : choices.PickOf<DType>({DType::kFloat, DType::kFloat, DType::kInt64, DType::kInt32});
+  DType dtype =
+      d.spec->since < 9
+          ? DType::kFloat
+          : choices.PickOf<DType>({DType::kFloat, DType::kFloat, DType::kInt64, DType::kInt32});
   d.Set("value", RandomConstant(choices, dtype, shape));
   return true;
 }
 
-// ---- ConstantOfShape: Y[..] = value --------------------------------------------------------------------------
+// ---- ConstantOfShape: Y[..] = value
+// --------------------------------------------------------------------------
 
 // The `value` attribute, a one-element tensor; float 0 when absent.
 Tensor FillValue(const Node& node) {
@@ -57,7 +65,8 @@ Tensor FillValue(const Node& node) {
 void ConstantOfShapeRule(RuleContext& c) {
   Tensor value = FillValue(c.node());
   c.Require(value.size() == 1, "value has one element");
-  c.Require(Contains(c.spec().outputs[0].types, value.dtype()), "the element type of value is allowed");
+  c.Require(Contains(c.spec().outputs[0].types, value.dtype()),
+            "the element type of value is allowed");
   if (c.Ranked(0)) c.Require(c.Rank(0) == 1, "input has one axis");
   std::vector<int64_t> want;
   if (c.KnownInts(0, &want)) {
@@ -83,11 +92,14 @@ bool DrawConstantOfShape(Choices& choices, Draft& d) {
   std::vector<int64_t> shape;
   for (int64_t k = choices.Between(1, 4); k > 0; --k) shape.push_back(DrawExtent(choices, 8));
   d.SetConstant(0, Tensor::Vector(shape));
-  if (choices.Chance(0.8)) d.Set("value", RandomConstant(choices, choices.PickOf<DType>({DType::kFloat, DType::kInt64}), {1}));
+  if (choices.Chance(0.8))
+    d.Set("value",
+          RandomConstant(choices, choices.PickOf<DType>({DType::kFloat, DType::kInt64}), {1}));
   return true;
 }
 
-// ---- EyeLike: Y[i, j] = 1 where j = i + k, else 0 --------------------------------------------------------------
+// ---- EyeLike: Y[i, j] = 1 where j = i + k, else 0
+// --------------------------------------------------------------
 
 constexpr DTypeSet kEyeTypes = kFloats16 | kInts | Bit(DType::kBool);
 
@@ -108,7 +120,8 @@ Status EyeLikeKernel(KernelContext& c) {
   TRY(FillWith(zero, *y));
   int64_t rows = y->dim(0), columns = y->dim(1);
   int64_t k = std::clamp<int64_t>(c.Int("k"), -rows, columns);
-  for (int64_t i = std::max<int64_t>(0, -k); i < rows && i + k < columns; ++i) y->Set(i * columns + i + k, 1);
+  for (int64_t i = std::max<int64_t>(0, -k); i < rows && i + k < columns; ++i)
+    y->Set(i * columns + i + k, 1);
   return {};
 }
 
@@ -116,11 +129,14 @@ bool DrawEyeLike(Choices& choices, Draft& d) {
   d.attrs.clear();
   if (d.inputs[0].dims.size() != 2) return false;
   if (choices.Chance(0.5)) d.Set("k", choices.Between(-2, 2));
-  if (choices.Chance(0.5)) d.Set("dtype", static_cast<int64_t>(choices.PickOf<DType>({DType::kFloat, DType::kDouble, DType::kInt64})));
+  if (choices.Chance(0.5))
+    d.Set("dtype", static_cast<int64_t>(
+                       choices.PickOf<DType>({DType::kFloat, DType::kDouble, DType::kInt64})));
   return true;
 }
 
-// ---- Range: Y[i] = start + i * delta for i < max(ceil((limit - start) / delta), 0) -----------------------------
+// ---- Range: Y[i] = start + i * delta for i < max(ceil((limit - start) / delta), 0)
+// -----------------------------
 
 Dim CountOfInts(int64_t start, int64_t limit, int64_t delta) {
   __int128 span = static_cast<__int128>(limit) - start, step = delta;
@@ -131,7 +147,8 @@ Dim CountOfInts(int64_t start, int64_t limit, int64_t delta) {
 
 Dim CountOfReals(double start, double limit, double delta, DType dtype) {
   // The difference is taken in the operator's own type, as runtimes do.
-  double span = dtype == DType::kFloat ? static_cast<float>(limit) - static_cast<float>(start) : limit - start;
+  double span = dtype == DType::kFloat ? static_cast<float>(limit) - static_cast<float>(start)
+                                       : limit - start;
   double n = std::ceil(span / delta);
   if (std::isnan(n) || n >= 0x1p62) return Dim::Undefined();
   return Dim(n > 0 ? static_cast<int64_t>(n) : 0);
@@ -165,7 +182,8 @@ Status RangeKernel(KernelContext& c) {
     int64_t start = c.in(0).AsInt(0), delta = c.in(2).AsInt(0);
     return VisitInt(*y, [&](auto zero) -> Status {
       using T = decltype(zero);
-      for (int64_t i = 0; i < y->size(); ++i) y->mutable_data<T>()[i] = static_cast<T>(WrapAdd(start, WrapMul(i, delta)));
+      for (int64_t i = 0; i < y->size(); ++i)
+        y->mutable_data<T>()[i] = static_cast<T>(WrapAdd(start, WrapMul(i, delta)));
       return {};
     });
   }
@@ -184,10 +202,12 @@ Status RangeKernel(KernelContext& c) {
 
 bool DrawRange(Choices& choices, Draft& d) {
   d.attrs.clear();
-  DType dtype = d.inputs.empty() || d.inputs[0].dtype == DType::kUndefined ? DType::kInt64 : d.inputs[0].dtype;
+  DType dtype = d.inputs.empty() || d.inputs[0].dtype == DType::kUndefined ? DType::kInt64
+                                                                           : d.inputs[0].dtype;
   // Halves and integers: the count is the same in every precision.
   double unit = IsFloat(dtype) && choices.Chance(0.4) ? 0.5 : 1;
-  int64_t start = choices.Between(-4, 4), delta = choices.PickOf<int64_t>({1, 1, 2, 3, -1, -2}), n = choices.Between(1, 8);
+  int64_t start = choices.Between(-4, 4), delta = choices.PickOf<int64_t>({1, 1, 2, 3, -1, -2}),
+          n = choices.Between(1, 8);
   int64_t limit = start + delta * n - (delta > 1 ? 1 : 0);
   int64_t values[3] = {start, limit, delta};
   for (size_t i = 0; i < 3; ++i) {
@@ -210,7 +230,8 @@ void AddConstantVersions(std::vector<OpSpec>& rows) {
   needed.Attr({"value", AttrType::kTensor, true, std::nullopt, {}});
   rows.push_back(needed);
   rows.push_back(needed.Since(9).Types("T", kAll7));
-  row.Attr({"value", AttrType::kTensor, false, std::nullopt, {}}).Attr({"sparse_value", AttrType::kOpaque, false, std::nullopt, {}});
+  row.Attr({"value", AttrType::kTensor, false, std::nullopt, {}})
+      .Attr({"sparse_value", AttrType::kOpaque, false, std::nullopt, {}});
   rows.push_back(row.Since(11).Types("T", kAll7));
   row.Attr({"value_float", AttrType::kFloat, false, std::nullopt, {}})
       .Attr({"value_floats", AttrType::kFloats, false, std::nullopt, {}})
@@ -246,8 +267,8 @@ std::vector<OpSpec> ops_constant() {
                      .Draw(DrawEyeLike)
                      .Traits(kMovesData | kReadsShape)
                      .Class(Accuracy::kExact));
-  constexpr DTypeSet kRangeTypes =
-      Bit(DType::kFloat) | Bit(DType::kDouble) | Bit(DType::kInt16) | Bit(DType::kInt32) | Bit(DType::kInt64);
+  constexpr DTypeSet kRangeTypes = Bit(DType::kFloat) | Bit(DType::kDouble) | Bit(DType::kInt16) |
+                                   Bit(DType::kInt32) | Bit(DType::kInt64);
   rows.push_back(Op("Range", 11)
                      .In("start", "T", kRangeTypes)
                      .In("limit", "T", kRangeTypes)

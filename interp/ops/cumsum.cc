@@ -1,4 +1,5 @@
-// CumSum (opset 11, 14): Y[.., i, ..] = sum of X[.., j, ..] for j <= i (exclusive: j < i; reverse: from the end).
+// CumSum (opset 11, 14): Y[.., i, ..] = sum of X[.., j, ..] for j <= i (exclusive: j < i; reverse:
+// from the end).
 #include "interp/draw.h"
 #include "interp/movement.h"
 
@@ -20,7 +21,8 @@ Status CumSumKernel(KernelContext& c) {
   int64_t axis = c.in(1).AsInt(0);
   if (axis < 0) axis += x.rank();
   int at = static_cast<int>(axis);
-  int64_t n = x.dim(at), inner = ElementCount(x.shape(), at + 1, x.rank()), outer = ElementCount(x.shape(), 0, at);
+  int64_t n = x.dim(at), inner = ElementCount(x.shape(), at + 1, x.rank()),
+          outer = ElementCount(x.shape(), 0, at);
   bool exclusive = c.Int("exclusive") != 0, reverse = c.Int("reverse") != 0;
   return VisitNumeric(x, [&](auto zero) -> Status {
     using T = decltype(zero);

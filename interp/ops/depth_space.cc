@@ -15,7 +15,8 @@ void DepthToSpaceRule(RuleContext& c) {
   c.Require(c.Rank(0) == 4, "input is [N,C,H,W]");
   if (c.failed()) return;
   Dim area = b * b;
-  c.Require(area.defined() ? Divides(area, c.In(0, 1)) : Truth::kFalse, "the channels are a multiple of blocksize^2");
+  c.Require(area.defined() ? Divides(area, c.In(0, 1)) : Truth::kFalse,
+            "the channels are a multiple of blocksize^2");
   if (c.failed()) return;
   c.Out(0, c.dtype(0), {c.In(0, 0), FloorDiv(c.In(0, 1), area), c.In(0, 2) * b, c.In(0, 3) * b});
 }
@@ -26,14 +27,17 @@ void SpaceToDepthRule(RuleContext& c) {
   if (!c.Ranked(0)) return c.Out(0, c.dtype(0), std::vector<Dim>(4));
   c.Require(c.Rank(0) == 4, "input is [N,C,H,W]");
   if (c.failed()) return;
-  c.Require(Divides(b, c.In(0, 2)) && Divides(b, c.In(0, 3)), "height and width are multiples of blocksize");
+  c.Require(Divides(b, c.In(0, 2)) && Divides(b, c.In(0, 3)),
+            "height and width are multiples of blocksize");
   if (c.failed()) return;
-  c.Out(0, c.dtype(0), {c.In(0, 0), c.In(0, 1) * b * b, FloorDiv(c.In(0, 2), b), FloorDiv(c.In(0, 3), b)});
+  c.Out(0, c.dtype(0),
+        {c.In(0, 0), c.In(0, 1) * b * b, FloorDiv(c.In(0, 2), b), FloorDiv(c.In(0, 3), b)});
 }
 
 // Walks both as [N, i, j, c, h, w]; `depth` is the tensor with the blocks in its channels.
 Walk BlockWalk(const Shape& space, int64_t b, bool channel_first) {
-  int64_t n = space[0], c = space[1], h = space[2] / b, w = space[3] / b, plane = h * w, width = w * b;
+  int64_t n = space[0], c = space[1], h = space[2] / b, w = space[3] / b, plane = h * w,
+          width = w * b;
   Walk walk;
   walk.extent = {n, b, b, c, h, w};
   Shape in_space = {c * plane * b * b, width, 1, plane * b * b, width * b, b};
@@ -74,14 +78,19 @@ bool DrawBlock(Choices& choices, Draft& d, bool (*fits)(const Shape&, int64_t)) 
 
 bool DrawDepthToSpace(Choices& choices, Draft& d) {
   d.attrs.clear();
-  if (!DrawBlock(choices, d, [](const Shape& s, int64_t b) { return s[1] > 0 && s[1] % (b * b) == 0; })) return false;
-  if (d.spec->since >= 11 && choices.Chance(0.6)) d.Set("mode", std::string(choices.PickOf<const char*>({"CRD", "DCR"})));
+  if (!DrawBlock(choices, d,
+                 [](const Shape& s, int64_t b) { return s[1] > 0 && s[1] % (b * b) == 0; }))
+    return false;
+  if (d.spec->since >= 11 && choices.Chance(0.6))
+    d.Set("mode", std::string(choices.PickOf<const char*>({"CRD", "DCR"})));
   return true;
 }
 
 bool DrawSpaceToDepth(Choices& choices, Draft& d) {
   d.attrs.clear();
-  return DrawBlock(choices, d, [](const Shape& s, int64_t b) { return s[2] > 0 && s[3] > 0 && s[2] % b == 0 && s[3] % b == 0; });
+  return DrawBlock(choices, d, [](const Shape& s, int64_t b) {
+    return s[2] > 0 && s[3] > 0 && s[2] % b == 0 && s[3] % b == 0;
+  });
 }
 
 OpSpec Row(const char* name, RuleFn rule, EvalFn eval, DrawFn draw) {

@@ -1,12 +1,14 @@
-// Gather (opset 1, 11, 13), GatherElements (11, 13), GatherND (11, 12, 13): elements picked by indices given as
-// data. Indices may be negative; outside the axis they are an error that the kernel reports.
+// Gather (opset 1, 11, 13), GatherElements (11, 13), GatherND (11, 12, 13): elements picked by
+// indices given as data. Indices may be negative; outside the axis they are an error that the
+// kernel reports.
 #include "interp/draw.h"
 #include "interp/movement.h"
 
 namespace assay {
 namespace {
 
-// ---- Gather: Y[.., i.., ..] = X[.., indices[i..], ..] on one axis -----------------------------------------------
+// ---- Gather: Y[.., i.., ..] = X[.., indices[i..], ..] on one axis
+// -----------------------------------------------
 
 void GatherRule(RuleContext& c) {
   if (!c.Ranked(0) || !c.Ranked(1)) return c.OutUnranked(0, c.dtype(0));
@@ -24,7 +26,8 @@ Status GatherKernel(KernelContext& c) {
   int rank = x.rank(), axis = static_cast<int>(c.Int("axis"));
   if (axis < 0) axis += rank;
   std::vector<int64_t> indices;
-  TRY(ReadIndices(c, 1, [&](int64_t) { return x.dim(axis); }, &indices));
+  TRY(ReadIndices(
+      c, 1, [&](int64_t) { return x.dim(axis); }, &indices));
   Tensor* y = TRY(c.Out(0));
   if (y->size() == 0) return {};
   int64_t outer = ElementCount(x.shape(), 0, axis), inner = ElementCount(x.shape(), axis + 1, rank);
@@ -43,7 +46,8 @@ Status GatherKernel(KernelContext& c) {
   });
 }
 
-// Random indices into an axis of extent n: in range, now and then negative, duplicates as they come.
+// Random indices into an axis of extent n: in range, now and then negative, duplicates as they
+// come.
 Tensor DrawIndices(Choices& choices, const Draft& d, Shape shape, int64_t n) {
   Tensor t = Tensor::Make(DType::kInt64, std::move(shape)).value();
   bool negative = d.opset >= kNegativeAxesSince && choices.Chance(0.3);
@@ -70,7 +74,8 @@ bool DrawGather(Choices& choices, Draft& d) {
   return true;
 }
 
-// ---- GatherElements: Y[i0, .., ik, ..] = X[i0, .., indices[i0, .., ik, ..], ..] ---------------------------------
+// ---- GatherElements: Y[i0, .., ik, ..] = X[i0, .., indices[i0, .., ik, ..], ..]
+// ---------------------------------
 
 void GatherElementsRule(RuleContext& c) {
   if (!c.Ranked(1)) return c.OutUnranked(0, c.dtype(0));
@@ -78,7 +83,8 @@ void GatherElementsRule(RuleContext& c) {
     int rank = c.Rank(0), axis = c.Axis(c.IntValue("axis"), rank);
     c.Require(rank >= 1 && c.Rank(1) == rank, "data and indices have the same rank, at least 1");
     for (int a = 0; a < rank && !c.failed(); ++a) {
-      if (a != axis) c.Require(c.In(1, a) <= c.In(0, a), "indices fit data in every axis but the picked one");
+      if (a != axis)
+        c.Require(c.In(1, a) <= c.In(0, a), "indices fit data in every axis but the picked one");
     }
   }
   c.Out(0, c.dtype(0), c.Dims(1));
@@ -89,7 +95,8 @@ Status GatherElementsKernel(KernelContext& c) {
   int rank = x.rank(), axis = static_cast<int>(c.Int("axis"));
   if (axis < 0) axis += rank;
   std::vector<int64_t> indices;
-  TRY(ReadIndices(c, 1, [&](int64_t) { return x.dim(axis); }, &indices));
+  TRY(ReadIndices(
+      c, 1, [&](int64_t) { return x.dim(axis); }, &indices));
   Tensor* y = TRY(c.Out(0));
   if (y->size() == 0) return {};
   Shape strides = Strides(x.shape());
@@ -127,7 +134,8 @@ bool DrawGatherElements(Choices& choices, Draft& d) {
   return true;
 }
 
-// ---- GatherND: Y[b.., i.., ..] = X[b.., indices[b.., i.., :], ..] -----------------------------------------------
+// ---- GatherND: Y[b.., i.., ..] = X[b.., indices[b.., i.., :], ..]
+// -----------------------------------------------
 
 void GatherNDRule(RuleContext& c) {
   if (!c.Ranked(0) || !c.Ranked(1)) return c.OutUnranked(0, c.dtype(0));
@@ -136,9 +144,11 @@ void GatherNDRule(RuleContext& c) {
   c.Require(batch >= 0 && batch < std::min(r, q), "batch_dims is below both ranks");
   if (c.failed()) return;
   Dim depth = c.In(1, static_cast<int>(q) - 1);
-  c.Require(depth >= Dim(1) && depth <= Dim(r - batch), "the last extent of indices is within [1, rank - batch_dims]");
+  c.Require(depth >= Dim(1) && depth <= Dim(r - batch),
+            "the last extent of indices is within [1, rank - batch_dims]");
   for (int64_t b = 0; b < batch; ++b) {
-    c.Require(c.In(0, static_cast<int>(b)) == c.In(1, static_cast<int>(b)), "data and indices agree in the batch axes");
+    c.Require(c.In(0, static_cast<int>(b)) == c.In(1, static_cast<int>(b)),
+              "data and indices agree in the batch axes");
   }
   if (c.failed()) return;
   if (!depth.known()) return c.OutUnranked(0, c.dtype(0));
@@ -149,14 +159,17 @@ void GatherNDRule(RuleContext& c) {
 
 Status GatherNDKernel(KernelContext& c) {
   const Tensor &x = c.in(0), &where = c.in(1);
-  int64_t batch = c.spec().since >= 12 ? c.Int("batch_dims") : 0, depth = where.dim(where.rank() - 1);
+  int64_t batch = c.spec().since >= 12 ? c.Int("batch_dims") : 0,
+          depth = where.dim(where.rank() - 1);
   std::vector<int64_t> indices;
-  TRY(ReadIndices(c, 1, [&](int64_t i) { return x.dim(static_cast<int>(batch + i % depth)); }, &indices));
+  TRY(ReadIndices(
+      c, 1, [&](int64_t i) { return x.dim(static_cast<int>(batch + i % depth)); }, &indices));
   Tensor* y = TRY(c.Out(0));
   if (y->size() == 0) return {};
   Shape strides = Strides(x.shape());
   int first = static_cast<int>(batch);
-  int64_t batches = ElementCount(x.shape(), 0, first), block = ElementCount(x.shape(), first, x.rank());
+  int64_t batches = ElementCount(x.shape(), 0, first),
+          block = ElementCount(x.shape(), first, x.rank());
   int64_t run = ElementCount(x.shape(), static_cast<int>(batch + depth), x.rank());
   int64_t picks = static_cast<int64_t>(indices.size()) / depth / batches;
   return VisitBytes(x, [&](auto zero) -> Status {
@@ -180,7 +193,8 @@ bool DrawGatherND(Choices& choices, Draft& d) {
   if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
   Shape shape = d.shape(0), where;
   int64_t rank = static_cast<int64_t>(shape.size());
-  int64_t batch = d.spec->since >= 12 && rank > 1 && choices.Chance(0.3) ? choices.Between(0, rank - 1) : 0;
+  int64_t batch =
+      d.spec->since >= 12 && rank > 1 && choices.Chance(0.3) ? choices.Between(0, rank - 1) : 0;
   if (batch > 0) d.Set("batch_dims", batch);
   int64_t depth = choices.Between(1, rank - batch), picks = DrawExtent(choices, 4);
   where.assign(shape.begin(), shape.begin() + batch);
@@ -198,7 +212,13 @@ bool DrawGatherND(Choices& choices, Draft& d) {
 }
 
 OpSpec Row(const char* name, int since, RuleFn rule, EvalFn eval, DrawFn draw) {
-  return Op(name, since).In("data", "T", kAll7).Out("output", "T", kAll7).Rule(rule).Eval(eval).Draw(draw).Traits(kMovesData)
+  return Op(name, since)
+      .In("data", "T", kAll7)
+      .Out("output", "T", kAll7)
+      .Rule(rule)
+      .Eval(eval)
+      .Draw(draw)
+      .Traits(kMovesData)
       .Class(Accuracy::kExact);
 }
 
@@ -214,13 +234,15 @@ std::vector<OpSpec> ops_gather() {
   rows.push_back(gather.Since(11));
   rows.push_back(gather.Since(13).Types("T", kAll13));
 
-  OpSpec elements = Row("GatherElements", 11, GatherElementsRule, GatherElementsKernel, DrawGatherElements)
-                        .In("indices", "Tind", kIndexInts)
-                        .Int("axis", 0, {.lo = -4, .hi = 4});
+  OpSpec elements =
+      Row("GatherElements", 11, GatherElementsRule, GatherElementsKernel, DrawGatherElements)
+          .In("indices", "Tind", kIndexInts)
+          .Int("axis", 0, {.lo = -4, .hi = 4});
   rows.push_back(elements);
   rows.push_back(elements.Since(13).Types("T", kAll13));
 
-  OpSpec nd = Row("GatherND", 11, GatherNDRule, GatherNDKernel, DrawGatherND).In("indices", "", Bit(DType::kInt64));
+  OpSpec nd = Row("GatherND", 11, GatherNDRule, GatherNDKernel, DrawGatherND)
+                  .In("indices", "", Bit(DType::kInt64));
   rows.push_back(nd);
   nd.Int("batch_dims", 0, {.lo = 0, .hi = 3});
   rows.push_back(nd.Since(12));

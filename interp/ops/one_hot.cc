@@ -1,5 +1,6 @@
-// OneHot (opset 9, 11): Y[.., d, ..] = values[1] where indices[..] = d, else values[0]; the new axis of extent
-// `depth` stands at `axis`. Negative indices count from depth; one outside [-depth, depth) switches nothing on.
+// OneHot (opset 9, 11): Y[.., d, ..] = values[1] where indices[..] = d, else values[0]; the new
+// axis of extent `depth` stands at `axis`. Negative indices count from depth; one outside [-depth,
+// depth) switches nothing on.
 #include "interp/draw.h"
 #include "interp/movement.h"
 
@@ -13,7 +14,8 @@ constexpr DTypeSet kNumbers = kFloats16 | kInts;
 
 void OneHotRule(RuleContext& c) {
   if (c.Ranked(1)) c.Require(Product(c.Dims(1)) == Dim(1), "depth has one element");
-  if (c.Ranked(2)) c.Require(c.Rank(2) == 1 && (c.In(2, 0) == Dim(2)) != Truth::kFalse, "values is [off, on]");
+  if (c.Ranked(2))
+    c.Require(c.Rank(2) == 1 && (c.In(2, 0) == Dim(2)) != Truth::kFalse, "values is [off, on]");
   if (!c.Ranked(0)) return c.OutUnranked(0, c.dtype(2));
   int axis = c.Axis(c.IntValue("axis"), c.Rank(0) + 1);
   std::vector<double> depth;
@@ -28,13 +30,15 @@ void OneHotRule(RuleContext& c) {
   c.Out(0, c.dtype(2), out);
 }
 
-// Index i of the input as a place in [0, depth), or -1. A fraction is cut off, as a conversion to int64 does.
-// In the field an integer that depends on data is a hash: it wraps around, lest every such value look alike.
+// Index i of the input as a place in [0, depth), or -1. A fraction is cut off, as a conversion to
+// int64 does. In the field an integer that depends on data is a hash: it wraps around, lest every
+// such value look alike.
 int64_t OneHotIndex(const Tensor& t, int64_t i, int64_t depth, bool field) {
   int64_t v = t.AsInt(i);
   if (field && (IsFloat(t.dtype()) || v >= kHashed || v <= -kHashed)) {
     double real = t.AsDouble(i);
-    if (IsFloat(t.dtype()) && FieldContext::current()->Real(real, &real) && std::fabs(real) < static_cast<double>(kHashed)) {
+    if (IsFloat(t.dtype()) && FieldContext::current()->Real(real, &real) &&
+        std::fabs(real) < static_cast<double>(kHashed)) {
       v = static_cast<int64_t>(real);
     } else {
       v = ((v % depth) + depth) % depth;
@@ -74,7 +78,8 @@ bool DrawOneHot(Choices& choices, Draft& d) {
   if (ElementsOfInput(d, 0) * depth > d.max_elements || ElementsOfInput(d, 0) == 0) return false;
   d.Set("axis", choices.Between(-rank - 1, rank));
   d.SetConstant(1, choices.Chance(0.5) ? Tensor::Vector({depth}) : Tensor::Ints({}, {depth}));
-  DType dtype = d.inputs.size() > 2 && d.inputs[2].dtype != DType::kUndefined ? d.inputs[2].dtype : DType::kFloat;
+  DType dtype = d.inputs.size() > 2 && d.inputs[2].dtype != DType::kUndefined ? d.inputs[2].dtype
+                                                                              : DType::kFloat;
   Tensor values = RandomConstant(choices, dtype, {2});
   if (IsFloat(dtype) && choices.Chance(0.6)) {
     values.Set(0, 0);

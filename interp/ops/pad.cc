@@ -1,14 +1,15 @@
-// Pad (opset 2, 11, 13, 18, 19): each axis grows by pads[axis] places before and pads[axis + n] behind (negative:
-// shrinks). New places hold a constant, or repeat X: its mirror image without the border (reflect), its border
-// (edge), or X from its other end (wrap). Negative pads cut X first; what is left is what repeats.
+// Pad (opset 2, 11, 13, 18, 19): each axis grows by pads[axis] places before and pads[axis + n]
+// behind (negative: shrinks). New places hold a constant, or repeat X: its mirror image without the
+// border (reflect), its border (edge), or X from its other end (wrap). Negative pads cut X first;
+// what is left is what repeats.
 #include "interp/draw.h"
 #include "interp/movement.h"
 
 namespace assay {
 namespace {
 
-// Pads of every axis, [before.., behind..]: an attribute until opset 10, an input since, with axes since 18.
-// False when they are not known.
+// Pads of every axis, [before.., behind..]: an attribute until opset 10, an input since, with axes
+// since 18. False when they are not known.
 bool PadsOf(RuleContext& c, std::vector<int64_t>* pads) {
   int rank = c.Rank(0);
   if (c.spec().since < 11) {
@@ -49,14 +50,16 @@ void PadRule(RuleContext& c) {
     if (pads[a] < 0) cut = cut + before;
     if (pads[a + rank] < 0) cut = cut + behind;
     c.Require(cut >= Dim(0), "negative pads cut no more than the axis holds");
-    if (repeats && (pads[a] > 0 || pads[a + rank] > 0)) c.Require(cut >= Dim(1), "a repeated axis is not empty");
+    if (repeats && (pads[a] > 0 || pads[a + rank] > 0))
+      c.Require(cut >= Dim(1), "a repeated axis is not empty");
     out[a] = out[a] + before + behind;
   }
   c.Out(0, c.dtype(0), out);
 }
 
 // For each place of the padded axis the place of X it repeats.
-std::vector<int64_t> AxisMap(int64_t n, int64_t before, int64_t out, int64_t behind, const std::string& mode) {
+std::vector<int64_t> AxisMap(int64_t n, int64_t before, int64_t out, int64_t behind,
+                             const std::string& mode) {
   int64_t first = std::max<int64_t>(0, -before), left = n - first - std::max<int64_t>(0, -behind);
   std::vector<int64_t> map(static_cast<size_t>(out));
   for (int64_t o = 0; o < out; ++o) {
@@ -135,11 +138,14 @@ bool DrawPad(Choices& choices, Draft& d) {
   std::vector<int64_t> pads(2 * rank, 0);
   int64_t elements = ElementsOfInput(d, 0);
   for (size_t a = 0; a < rank; ++a) {
-    if (rank >= 3 && a < 2 && choices.Chance(0.7)) continue;  // batch and channels are seldom padded
+    if (rank >= 3 && a < 2 && choices.Chance(0.7))
+      continue;  // batch and channels are seldom padded
     int64_t most = mode == "reflect" ? std::min<int64_t>(3, shape[a] - 1) : 3;
     for (size_t side : {a, a + rank}) {
-      if (choices.Chance(0.7)) pads[side] = choices.Between(0, most);
-      else if (choices.Chance(0.1) && shape[a] > 3) pads[side] = -1;
+      if (choices.Chance(0.7))
+        pads[side] = choices.Between(0, most);
+      else if (choices.Chance(0.1) && shape[a] > 3)
+        pads[side] = -1;
     }
     elements = elements / shape[a] * (shape[a] + pads[a] + pads[a + rank]);
     if (mode == "reflect" && (pads[a] < 0 || pads[a + rank] < 0)) pads[a] = pads[a + rank] = 0;
@@ -147,11 +153,13 @@ bool DrawPad(Choices& choices, Draft& d) {
   if (elements > d.max_elements) return false;
   if (d.spec->since < 11) {
     d.Set("pads", pads);
-    if (mode == "constant" && choices.Chance(0.5)) d.Set("value", choices.PickOf<float>({1.0f, -1.0f, 0.5f}));
+    if (mode == "constant" && choices.Chance(0.5))
+      d.Set("value", choices.PickOf<float>({1.0f, -1.0f, 0.5f}));
     return true;
   }
   d.SetConstant(1, Tensor::Vector(pads));
-  if (mode == "constant" && choices.Chance(0.5)) d.SetConstant(2, RandomConstant(choices, d.inputs[0].dtype, {}));
+  if (mode == "constant" && choices.Chance(0.5))
+    d.SetConstant(2, RandomConstant(choices, d.inputs[0].dtype, {}));
   return true;
 }
 
@@ -169,7 +177,11 @@ std::vector<OpSpec> ops_pad() {
                    .Traits(kMovesData)
                    .Class(Accuracy::kExact);
   rows.push_back(pad.Since(2)
-                     .Attr({"pads", AttrType::kInts, true, std::nullopt, {.lo = -2, .hi = 8, .len_rank = 2, .len_const = 0}})
+                     .Attr({"pads",
+                            AttrType::kInts,
+                            true,
+                            std::nullopt,
+                            {.lo = -2, .hi = 8, .len_rank = 2, .len_const = 0}})
                      .Float("value", 0, {.floats = {0, 1, -1, 0.5}}));
   pad.In("pads", "", Bit(DType::kInt64)).In("constant_value", "T", kFloats16, Arity::kOptional);
   rows.push_back(pad.Since(11).Types("T", kFloats16 | kInts));

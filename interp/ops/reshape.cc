@@ -1,5 +1,5 @@
-// Reshape (opset 5, 13, 14), Flatten (1, 9, 11, 13), Squeeze and Unsqueeze (1, 11, 13): the same elements in the
-// same order under another shape. No element is copied.
+// Reshape (opset 5, 13, 14), Flatten (1, 9, 11, 13), Squeeze and Unsqueeze (1, 11, 13): the same
+// elements in the same order under another shape. No element is copied.
 #include "interp/draw.h"
 #include "interp/movement.h"
 
@@ -12,7 +12,8 @@ Status KeepElements(KernelContext& c) {
   return {};
 }
 
-// ---- Reshape -------------------------------------------------------------------------------------------------
+// ---- Reshape
+// -------------------------------------------------------------------------------------------------
 
 // Extents asked for: 0 copies the extent of the input (allowzero: is 0), -1 is what is left.
 std::vector<Dim> ReshapedDims(RuleContext& c, const std::vector<int64_t>& want, bool allow_zero) {
@@ -39,7 +40,8 @@ std::vector<Dim> ReshapedDims(RuleContext& c, const std::vector<int64_t>& want, 
   if (open < 0) {
     // A copied 0 makes both sides 0 whatever the rest is.
     Dim copied = 1;
-    for (size_t i = 0; i < want.size(); ++i) copied = want[i] == 0 && !allow_zero ? copied * out[i] : copied;
+    for (size_t i = 0; i < want.size(); ++i)
+      copied = want[i] == 0 && !allow_zero ? copied * out[i] : copied;
     c.Require(rest == asked || copied == Dim(0), "data has as many elements as shape asks for");
     return out;
   }
@@ -48,7 +50,8 @@ std::vector<Dim> ReshapedDims(RuleContext& c, const std::vector<int64_t>& want, 
   bool fits = asked.known() && asked.value() > 0;
   out[open] = fits ? FloorDiv(rest, asked) : Dim(0);
   for (size_t i = 0; i < want.size(); ++i) {
-    if (want[i] == 0 && !allow_zero) c.Require(out[i] != Dim(0), "a -1 in shape stands beside no extent of 0");
+    if (want[i] == 0 && !allow_zero)
+      c.Require(out[i] != Dim(0), "a -1 in shape stands beside no extent of 0");
   }
   return out;
 }
@@ -113,7 +116,8 @@ bool DrawReshape(Choices& choices, Draft& d) {
   return true;
 }
 
-// ---- Flatten -------------------------------------------------------------------------------------------------
+// ---- Flatten
+// -------------------------------------------------------------------------------------------------
 
 // [d0..dn) -> [d0 * .. * d(axis-1), d(axis) * .. * d(n-1)]
 void FlattenRule(RuleContext& c) {
@@ -133,9 +137,11 @@ bool DrawFlatten(Choices& choices, Draft& d) {
   return true;
 }
 
-// ---- Squeeze and Unsqueeze -----------------------------------------------------------------------------------
+// ---- Squeeze and Unsqueeze
+// -----------------------------------------------------------------------------------
 
-// The axes, an attribute until opset 12 and an input since. False when they are an input of unknown value.
+// The axes, an attribute until opset 12 and an input since. False when they are an input of unknown
+// value.
 bool AxesOf(RuleContext& c, std::vector<int64_t>* axes) {
   if (c.spec().since < 13) {
     *axes = c.node().Ints("axes");
@@ -177,8 +183,10 @@ bool DrawSqueeze(Choices& choices, Draft& d) {
   }
   if (axes.empty() && std::count(shape.begin(), shape.end(), 1) == 0) return false;
   if (axes.empty()) return true;  // no axes: all of extent 1
-  if (d.spec->since < 13) d.Set("axes", axes);
-  else d.SetConstant(1, Tensor::Vector(axes));
+  if (d.spec->since < 13)
+    d.Set("axes", axes);
+  else
+    d.SetConstant(1, Tensor::Vector(axes));
   return true;
 }
 
@@ -205,26 +213,37 @@ bool DrawUnsqueeze(Choices& choices, Draft& d) {
   choices.Shuffle(all);
   std::vector<int64_t> axes(all.begin(), all.begin() + count);
   for (int64_t& a : axes) a = MaybeNegative(choices, d, a, out_rank);
-  if (d.spec->since < 13) d.Set("axes", axes);
-  else d.SetConstant(1, Tensor::Vector(axes));
+  if (d.spec->since < 13)
+    d.Set("axes", axes);
+  else
+    d.SetConstant(1, Tensor::Vector(axes));
   return true;
 }
 
-OpSpec Layout(const char* name, int since, const char* in, const char* out, RuleFn rule, DrawFn draw) {
-  return Op(name, since).In(in, "T", kAll7).Out(out, "T", kAll7).Rule(rule).Eval(KeepElements).Draw(draw).Traits(
-      kMovesData | kLayoutOnly).Class(Accuracy::kExact);
+OpSpec Layout(const char* name, int since, const char* in, const char* out, RuleFn rule,
+              DrawFn draw) {
+  return Op(name, since)
+      .In(in, "T", kAll7)
+      .Out(out, "T", kAll7)
+      .Rule(rule)
+      .Eval(KeepElements)
+      .Draw(draw)
+      .Traits(kMovesData | kLayoutOnly)
+      .Class(Accuracy::kExact);
 }
 
 }  // namespace
 
 std::vector<OpSpec> ops_reshape() {
   std::vector<OpSpec> rows;
-  OpSpec reshape = Layout("Reshape", 5, "data", "reshaped", ReshapeRule, DrawReshape).In("shape", "", Bit(DType::kInt64));
+  OpSpec reshape = Layout("Reshape", 5, "data", "reshaped", ReshapeRule, DrawReshape)
+                       .In("shape", "", Bit(DType::kInt64));
   rows.push_back(reshape);
   rows.push_back(reshape.Since(13).Types("T", kAll13));
   rows.push_back(reshape.Since(14).Types("T", kAll13).Int("allowzero", 0, {.lo = 0, .hi = 1}));
 
-  OpSpec flatten = Layout("Flatten", 1, "input", "output", FlattenRule, DrawFlatten).Int("axis", 1, {.lo = 0, .hi = 4});
+  OpSpec flatten = Layout("Flatten", 1, "input", "output", FlattenRule, DrawFlatten)
+                       .Int("axis", 1, {.lo = 0, .hi = 4});
   rows.push_back(flatten.Since(1).Types("T", kFloats16));
   rows.push_back(flatten.Since(9));
   flatten.attrs[0].domain.lo = -4;

@@ -1,6 +1,7 @@
-// Resize (opset 10, 11, 13, 18, 19) and Upsample (7, 9; deprecated in 10): Y[x..] = sum over neighbours n.. of
-// w(x0, n0) * w(x1, n1) * .. * X[n..], the coordinate of x in X by coordinate_transformation_mode, the weights by
-// mode. Extents: sizes, or floor(extent * scale) in float arithmetic. Integers are interpolated in double and cut.
+// Resize (opset 10, 11, 13, 18, 19) and Upsample (7, 9; deprecated in 10): Y[x..] = sum over
+// neighbours n.. of w(x0, n0) * w(x1, n1) * .. * X[n..], the coordinate of x in X by
+// coordinate_transformation_mode, the weights by mode. Extents: sizes, or floor(extent * scale) in
+// float arithmetic. Integers are interpolated in double and cut.
 #include <numeric>
 
 #include "interp/draw.h"
@@ -19,7 +20,8 @@ Places PlacesOf(const OpSpec& spec) {
   return {-1, spec.name == "Upsample" && spec.since < 9 ? -1 : 1, -1};
 }
 
-// ---- rule ----------------------------------------------------------------------------------------------------
+// ---- rule
+// ----------------------------------------------------------------------------------------------------
 
 // Extent of an axis under a scale, as runtimes round it; undefined when it overflows.
 Dim Scaled(Dim in, float scale) {
@@ -29,7 +31,8 @@ Dim Scaled(Dim in, float scale) {
 }
 
 // Extents by sizes of the resized axes, under keep_aspect_ratio_policy.
-void SizedDims(RuleContext& c, const std::vector<int>& axes, const std::vector<int64_t>& sizes, std::vector<Dim>& out) {
+void SizedDims(RuleContext& c, const std::vector<int>& axes, const std::vector<int64_t>& sizes,
+               std::vector<Dim>& out) {
   std::string policy = c.spec().since >= 18 ? c.String("keep_aspect_ratio_policy") : "stretch";
   for (int64_t s : sizes) c.Require(s >= 0, "sizes are at least 0");
   double best = 0;
@@ -37,8 +40,10 @@ void SizedDims(RuleContext& c, const std::vector<int>& axes, const std::vector<i
   for (size_t i = 0; i < axes.size(); ++i) {
     Dim in = c.In(0, axes[i]);
     known = known && in.known();
-    c.Require(sizes[i] == 0 || (in >= Dim(1)) != Truth::kFalse, "an axis without places does not grow");
-    double scale = static_cast<double>(sizes[i]) / static_cast<double>(std::max<int64_t>(1, in.lo()));
+    c.Require(sizes[i] == 0 || (in >= Dim(1)) != Truth::kFalse,
+              "an axis without places does not grow");
+    double scale =
+        static_cast<double>(sizes[i]) / static_cast<double>(std::max<int64_t>(1, in.lo()));
     bool better = i == 0 || (policy == "not_larger" ? scale < best : scale > best);
     if (better) best = scale;
   }
@@ -60,7 +65,8 @@ void CheckRegion(RuleContext& c, int roi, size_t axes) {
   c.Require(c.Has(roi), "tf_crop_and_resize needs roi");
   if (c.failed() || !c.Ranked(roi)) return;
   c.Require(c.Rank(roi) == 1, "roi has one axis");
-  if (!c.failed()) c.Require(c.In(roi, 0) == Dim(2 * static_cast<int64_t>(axes)), "roi has two entries an axis");
+  if (!c.failed())
+    c.Require(c.In(roi, 0) == Dim(2 * static_cast<int64_t>(axes)), "roi has two entries an axis");
 }
 
 // An operand that is there and not known to be empty.
@@ -79,7 +85,8 @@ void ResizeRule(RuleContext& c) {
   int rank = c.Rank(0);
   std::vector<int> axes(static_cast<size_t>(rank));
   std::iota(axes.begin(), axes.end(), 0);
-  if (c.spec().since >= 18 && c.HasAttr("axes")) axes = DistinctAxes(c, c.node().Ints("axes"), rank);
+  if (c.spec().since >= 18 && c.HasAttr("axes"))
+    axes = DistinctAxes(c, c.node().Ints("axes"), rank);
   CheckRegion(c, at.roi, axes.size());
   std::vector<Dim> out = c.Dims(0);
   if (by_sizes) {
@@ -106,11 +113,13 @@ void ResizeRule(RuleContext& c) {
     c.Require(s > 0 && s <= std::numeric_limits<float>::max(), "scales are positive and finite");
     if (c.spec().name == "Upsample") c.Require(s >= 1, "scales are at least 1");
   }
-  for (size_t i = 0; i < axes.size() && !c.failed(); ++i) out[axes[i]] = Scaled(out[axes[i]], static_cast<float>(scales[i]));
+  for (size_t i = 0; i < axes.size() && !c.failed(); ++i)
+    out[axes[i]] = Scaled(out[axes[i]], static_cast<float>(scales[i]));
   c.Out(0, c.dtype(0), out);
 }
 
-// ---- kernel --------------------------------------------------------------------------------------------------
+// ---- kernel
+// --------------------------------------------------------------------------------------------------
 
 Interpolation HowOf(const KernelContext& c) {
   Interpolation how;
@@ -127,13 +136,21 @@ Interpolation HowOf(const KernelContext& c) {
   return how;
 }
 
-// The ratio that an axis is resized by when sizes say so: that of the axis which keep_aspect_ratio_policy follows.
-Fraction RatioOf(const KernelContext& c, const std::vector<int64_t>& axes, const std::vector<int64_t>& sizes, int64_t axis) {
+// The ratio that an axis is resized by when sizes say so: that of the axis which
+// keep_aspect_ratio_policy follows.
+Fraction RatioOf(const KernelContext& c, const std::vector<int64_t>& axes,
+                 const std::vector<int64_t>& sizes, int64_t axis) {
   std::string policy = c.spec().since >= 18 ? c.String("keep_aspect_ratio_policy") : "stretch";
-  auto ratio = [&](size_t i) { return static_cast<double>(sizes[i]) / static_cast<double>(c.in(0).dim(static_cast<int>(axes[i]))); };
+  auto ratio = [&](size_t i) {
+    return static_cast<double>(sizes[i]) /
+           static_cast<double>(c.in(0).dim(static_cast<int>(axes[i])));
+  };
   size_t best = 0;
   for (size_t i = 0; i < axes.size(); ++i) {
-    if (policy == "stretch" ? axes[i] == axis : policy == "not_larger" ? ratio(i) < ratio(best) : ratio(i) > ratio(best)) best = i;
+    if (policy == "stretch"      ? axes[i] == axis
+        : policy == "not_larger" ? ratio(i) < ratio(best)
+                                 : ratio(i) > ratio(best))
+      best = i;
   }
   return {sizes[best], c.in(0).dim(static_cast<int>(axes[best]))};
 }
@@ -153,7 +170,8 @@ Result<std::vector<ResizedAxis>> AxesOf(const KernelContext& c, const Shape& out
   } else if (!by_sizes && !RealsOf(c.in(at.scales), &scales)) {
     return Unsupported("scales have no value in this domain");
   }
-  bool crop = c.spec().since >= 11 && c.String("coordinate_transformation_mode") == "tf_crop_and_resize";
+  bool crop =
+      c.spec().since >= 11 && c.String("coordinate_transformation_mode") == "tf_crop_and_resize";
   if (crop && !RealsOf(c.in(at.roi), &roi)) return Unsupported("roi has no value in this domain");
   std::vector<int64_t> sizes;
   if (by_sizes) sizes = c.in(at.sizes).AsInts();
@@ -161,13 +179,15 @@ Result<std::vector<ResizedAxis>> AxesOf(const KernelContext& c, const Shape& out
   for (size_t k = 0; k < out.size(); ++k) result[k] = {x.shape()[k], out[k], {1, 1}, 0, 1};
   for (size_t i = 0; i < axes.size(); ++i) {
     ResizedAxis& a = result[axes[i]];
-    a.scale = by_sizes ? RatioOf(c, axes, sizes, axes[i]) : SimplestFraction(static_cast<float>(scales[i]));
+    a.scale = by_sizes ? RatioOf(c, axes, sizes, axes[i])
+                       : SimplestFraction(static_cast<float>(scales[i]));
     if (crop) a.roi_start = roi[i], a.roi_end = roi[i + axes.size()];
   }
   return result;
 }
 
-Status Nearest(KernelContext& c, const std::vector<ResizedAxis>& axes, const Interpolation& how, const Tensor& fill, Tensor* y) {
+Status Nearest(KernelContext& c, const std::vector<ResizedAxis>& axes, const Interpolation& how,
+               const Tensor& fill, Tensor* y) {
   std::vector<std::vector<int64_t>> maps;
   for (const ResizedAxis& a : axes) {
     std::vector<int64_t> map(static_cast<size_t>(a.out));
@@ -180,7 +200,8 @@ Status Nearest(KernelContext& c, const std::vector<ResizedAxis>& axes, const Int
 
 // One axis of `x` as [outer, in, inner] by its weights.
 template <class T, class S>
-std::vector<T> AlongAxis(const std::vector<T>& x, int64_t outer, int64_t inner, const ResizedAxis& a, const AxisWeights<S>& w) {
+std::vector<T> AlongAxis(const std::vector<T>& x, int64_t outer, int64_t inner,
+                         const ResizedAxis& a, const AxisWeights<S>& w) {
   std::vector<T> y(static_cast<size_t>(outer * a.out * inner), T(0));
   for (int64_t o = 0; o < outer; ++o) {
     for (int64_t i = 0; i < a.out; ++i) {
@@ -199,16 +220,19 @@ std::vector<T> AlongAxis(const std::vector<T>& x, int64_t outer, int64_t inner, 
 template <class T, class W>
 T Cut(W v) {
   if constexpr (std::is_integral_v<T>) {
-    if (!(v > static_cast<W>(std::numeric_limits<T>::min()))) return v == v ? std::numeric_limits<T>::min() : T(0);
+    if (!(v > static_cast<W>(std::numeric_limits<T>::min())))
+      return v == v ? std::numeric_limits<T>::min() : T(0);
     if (v >= static_cast<W>(std::numeric_limits<T>::max())) return std::numeric_limits<T>::max();
   }
   return static_cast<T>(v);
 }
 
 template <class T>
-void Interpolate(const T* x, const Shape& shape, const std::vector<ResizedAxis>& axes, const Interpolation& how, const T* fill, T* y) {
-  using W = std::conditional_t<std::is_integral_v<T>, double, T>;   // elements while they are computed with
-  using S = std::conditional_t<kIsFp<T>, Fp, double>;               // weights
+void Interpolate(const T* x, const Shape& shape, const std::vector<ResizedAxis>& axes,
+                 const Interpolation& how, const T* fill, T* y) {
+  using W = std::conditional_t<std::is_integral_v<T>, double,
+                               T>;                     // elements while they are computed with
+  using S = std::conditional_t<kIsFp<T>, Fp, double>;  // weights
   Shape now = shape;
   int rank = static_cast<int>(axes.size());
   std::vector<W> data(x, x + ElementCount(shape));
@@ -216,7 +240,8 @@ void Interpolate(const T* x, const Shape& shape, const std::vector<ResizedAxis>&
   std::vector<int> order(static_cast<size_t>(rank));
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int i, int j) {
-    return static_cast<__int128>(axes[i].out) * axes[j].in < static_cast<__int128>(axes[j].out) * axes[i].in;
+    return static_cast<__int128>(axes[i].out) * axes[j].in <
+           static_cast<__int128>(axes[j].out) * axes[i].in;
   });
   std::vector<std::vector<bool>> outside(axes.size());
   for (int k : order) {
@@ -230,7 +255,8 @@ void Interpolate(const T* x, const Shape& shape, const std::vector<ResizedAxis>&
   for (size_t i = 0; i < data.size(); ++i) {
     bool beyond = false;
     for (int k = 0; k < rank && fill; ++k) {
-      beyond = beyond || (!outside[k].empty() && outside[k][static_cast<int64_t>(i) / strides[k] % now[k]]);
+      beyond = beyond ||
+               (!outside[k].empty() && outside[k][static_cast<int64_t>(i) / strides[k] % now[k]]);
     }
     y[i] = beyond ? *fill : Cut<T>(data[i]);
   }
@@ -241,28 +267,37 @@ Status ResizeKernel(KernelContext& c) {
   if (y->size() == 0) return {};
   const Tensor& x = c.in(0);
   if (x.size() == 0) return Invalid("an axis without places does not grow");
-  if (c.spec().since >= 18 && c.Int("antialias") != 0) return Unsupported("antialias is not supported");
+  if (c.spec().since >= 18 && c.Int("antialias") != 0)
+    return Unsupported("antialias is not supported");
   Interpolation how = HowOf(c);
   std::vector<ResizedAxis> axes = TRY(AxesOf(c, y->shape()));
   // Maps and weights: up to 4 neighbours a place, a place and a weight each.
   double scratch = 16.0 * static_cast<double>(x.size() + y->size());
   for (const ResizedAxis& a : axes) scratch += 64.0 * static_cast<double>(a.out);
-  if (scratch > static_cast<double>(c.limits().bytes)) return LimitHit("interpolating takes more than the byte limit");
+  if (scratch > static_cast<double>(c.limits().bytes))
+    return LimitHit("interpolating takes more than the byte limit");
   Tensor fill = TRY(c.Scratch(y->dtype(), {1}));
-  if (y->dtype() != DType::kString) fill.Set(0, c.spec().since >= 11 ? c.Float("extrapolation_value") : 0.0);
+  if (y->dtype() != DType::kString)
+    fill.Set(0, c.spec().since >= 11 ? c.Float("extrapolation_value") : 0.0);
   if (how.mode == "nearest") return Nearest(c, axes, how, fill, y);
   bool crop = how.coordinates == "tf_crop_and_resize";
-  return VisitNumeric(x, [&](auto zero) -> Status {
+  auto interpolate = [&](auto zero) -> Status {
     using T = decltype(zero);
-    Interpolate<T>(c.data<T>(0), x.shape(), axes, how, crop ? fill.data<T>() : nullptr, y->mutable_data<T>());
+    Interpolate<T>(c.data<T>(0), x.shape(), axes, how, crop ? fill.data<T>() : nullptr,
+                   y->mutable_data<T>());
     return {};
-  });
+  };
+  if (x.dtype() == DType::kComplex64) return interpolate(std::complex<float>{});
+  if (x.dtype() == DType::kComplex128) return interpolate(std::complex<double>{});
+  return VisitNumeric(x, interpolate);
 }
 
-// ---- generator -----------------------------------------------------------------------------------------------
+// ---- generator
+// -----------------------------------------------------------------------------------------------
 
-// Nearest mode jumps where a coordinate meets a half or a whole number. Runtimes compute coordinates in float, so
-// such a place is safe only if the scale is exact there; the others must keep clear of it.
+// Nearest mode jumps where a coordinate meets a half or a whole number. Runtimes compute
+// coordinates in float, so such a place is safe only if the scale is exact there; the others must
+// keep clear of it.
 bool Robust(const ResizedAxis& a, const std::string& coordinates) {
   float scale = static_cast<float>(a.out) / static_cast<float>(a.in);
   bool exact = static_cast<double>(scale) * static_cast<double>(a.in) == static_cast<double>(a.out);
@@ -270,7 +305,8 @@ bool Robust(const ResizedAxis& a, const std::string& coordinates) {
   constexpr double kClear = 1e-3;
   for (int64_t x = 0; x < a.out; ++x) {
     Coordinate c = CoordinateOf(a, coordinates, x);
-    double part = static_cast<double>(c.part) / static_cast<double>(c.den), near = std::nearbyint(2 * part) / 2;
+    double part = static_cast<double>(c.part) / static_cast<double>(c.den),
+           near = std::nearbyint(2 * part) / 2;
     bool on = c.part == 0 || 2 * c.part == c.den;
     if (on ? !exact : std::fabs(part - near) < kClear) return false;
   }
@@ -291,21 +327,27 @@ std::string DrawMode(Choices& choices, const Draft& d) {
   return choices.Pick(modes);
 }
 
-void DrawCoordinates(Choices& choices, Draft& d, const std::string& mode, bool by_sizes, std::string* coordinates) {
-  std::vector<std::string> all = {"half_pixel", "half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"};
+void DrawCoordinates(Choices& choices, Draft& d, const std::string& mode, bool by_sizes,
+                     std::string* coordinates) {
+  std::vector<std::string> all = {"half_pixel", "half_pixel", "asymmetric", "align_corners",
+                                  "pytorch_half_pixel"};
   if (mode == "nearest" && d.spec->since < 18) all.push_back("tf_half_pixel_for_nn");
   if (mode == "linear" && by_sizes) all.push_back("tf_crop_and_resize");
   *coordinates = choices.Pick(all);
-  if (*coordinates != "half_pixel" || choices.Chance(0.3)) d.Set("coordinate_transformation_mode", *coordinates);
+  if (*coordinates != "half_pixel" || choices.Chance(0.3))
+    d.Set("coordinate_transformation_mode", *coordinates);
   if (mode == "nearest" && choices.Chance(0.7)) {
-    d.Set("nearest_mode", std::string(choices.PickOf<const char*>({"floor", "ceil", "round_prefer_ceil", "round_prefer_floor"})));
+    d.Set("nearest_mode", std::string(choices.PickOf<const char*>(
+                              {"floor", "ceil", "round_prefer_ceil", "round_prefer_floor"})));
   }
   if (mode == "cubic" && choices.Chance(0.4)) d.Set("cubic_coeff_a", -0.5f);
   if (mode == "cubic" && choices.Chance(0.3)) d.Set("exclude_outside", int64_t{1});
-  if (*coordinates == "tf_crop_and_resize" && choices.Chance(0.5)) d.Set("extrapolation_value", choices.PickOf<float>({1.0f, -2.0f}));
+  if (*coordinates == "tf_crop_and_resize" && choices.Chance(0.5))
+    d.Set("extrapolation_value", choices.PickOf<float>({1.0f, -2.0f}));
 }
 
-void SetOperands(Choices& choices, Draft& d, const std::vector<float>& scales, const Shape& sizes, bool by_sizes, bool crop) {
+void SetOperands(Choices& choices, Draft& d, const std::vector<float>& scales, const Shape& sizes,
+                 bool by_sizes, bool crop) {
   int64_t n = static_cast<int64_t>(scales.size());
   Tensor empty = Tensor::Floats({0}, {});
   if (PlacesOf(*d.spec).scales < 0) {
@@ -341,12 +383,14 @@ bool DrawResize(Choices& choices, Draft& d) {
   int64_t elements = ElementsOfInput(d, 0);
   for (size_t a = DrawFixedAxes(choices, mode, shape.size()); a < shape.size(); ++a) {
     std::vector<float> fitting = {1, 2, 3};
-    if (shape[a] % 2 == 0 && d.spec->name != "Upsample") fitting.insert(fitting.end(), {0.5f, 1.5f});
+    if (shape[a] % 2 == 0 && d.spec->name != "Upsample")
+      fitting.insert(fitting.end(), {0.5f, 1.5f});
     scales[a] = choices.Pick(fitting);
     sizes[a] = static_cast<int64_t>(static_cast<float>(shape[a]) * scales[a]);
     ResizedAxis free{shape[a], choices.Between(1, 2 * shape[a]), {}, 0, 1};
     free.scale = {free.out, free.in};
-    if (by_sizes && choices.Chance(0.5) && (mode != "nearest" || Robust(free, coordinates))) sizes[a] = free.out;
+    if (by_sizes && choices.Chance(0.5) && (mode != "nearest" || Robust(free, coordinates)))
+      sizes[a] = free.out;
     if (elements / shape[a] * sizes[a] > d.max_elements) scales[a] = 1, sizes[a] = shape[a];
     elements = elements / shape[a] * sizes[a];
   }
@@ -354,7 +398,8 @@ bool DrawResize(Choices& choices, Draft& d) {
   return true;
 }
 
-// ---- rows ----------------------------------------------------------------------------------------------------
+// ---- rows
+// ----------------------------------------------------------------------------------------------------
 
 void DeprecatedRule(RuleContext& c) {
   c.Require(false, "Upsample is deprecated since opset 10; Resize takes its place");
@@ -372,7 +417,8 @@ OpSpec Row(const char* name, int since, const char* type, std::vector<std::strin
 
 void AddUpsample(std::vector<OpSpec>& rows) {
   OpSpec row = Row("Upsample", 7, "T", {"nearest", "linear"});
-  rows.push_back(row.Since(7).Attr({"scales", AttrType::kFloats, true, std::nullopt, {.floats = {1, 2, 3}}}));
+  rows.push_back(
+      row.Since(7).Attr({"scales", AttrType::kFloats, true, std::nullopt, {.floats = {1, 2, 3}}}));
   row.In("scales", "", Bit(DType::kFloat)).Parameter("scales");
   rows.push_back(row.Since(9));
   OpSpec gone = row.Since(10);
@@ -384,16 +430,20 @@ void AddUpsample(std::vector<OpSpec>& rows) {
 }
 
 void AddResize(std::vector<OpSpec>& rows) {
-  rows.push_back(Row("Resize", 10, "T", {"nearest", "linear"}).In("scales", "", Bit(DType::kFloat)).Parameter("scales"));
-  std::vector<std::string> coordinates = {"half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric",
+  rows.push_back(Row("Resize", 10, "T", {"nearest", "linear"})
+                     .In("scales", "", Bit(DType::kFloat))
+                     .Parameter("scales"));
+  std::vector<std::string> coordinates = {"half_pixel",           "pytorch_half_pixel",
+                                          "align_corners",        "asymmetric",
                                           "tf_half_pixel_for_nn", "tf_crop_and_resize"};
-  OpSpec row = Row("Resize", 11, "T1", {"nearest", "linear", "cubic"})
-                   .String("coordinate_transformation_mode", "half_pixel", {.strings = coordinates})
-                   .Float("cubic_coeff_a", -0.75f, {.floats = {-0.75, -0.5}})
-                   .Int("exclude_outside", 0, {.lo = 0, .hi = 1})
-                   .Float("extrapolation_value", 0, {.floats = {0, 1, -2}})
-                   .String("nearest_mode", "round_prefer_floor",
-                           {.strings = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}});
+  OpSpec row =
+      Row("Resize", 11, "T1", {"nearest", "linear", "cubic"})
+          .String("coordinate_transformation_mode", "half_pixel", {.strings = coordinates})
+          .Float("cubic_coeff_a", -0.75f, {.floats = {-0.75, -0.5}})
+          .Int("exclude_outside", 0, {.lo = 0, .hi = 1})
+          .Float("extrapolation_value", 0, {.floats = {0, 1, -2}})
+          .String("nearest_mode", "round_prefer_floor",
+                  {.strings = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"}});
   auto operands = [](OpSpec r, Arity arity) {
     return r.In("roi", "T2", kFloats16, arity)
         .In("scales", "", Bit(DType::kFloat), arity)
@@ -406,7 +456,8 @@ void AddResize(std::vector<OpSpec>& rows) {
   rows.push_back(operands(row, Arity::kOptional).Since(13));
   row.Int("antialias", 0, {.lo = 0, .hi = 0})
       .Ints("axes", {.lo = -4, .hi = 4})
-      .String("keep_aspect_ratio_policy", "stretch", {.strings = {"stretch", "not_larger", "not_smaller"}});
+      .String("keep_aspect_ratio_policy", "stretch",
+              {.strings = {"stretch", "not_larger", "not_smaller"}});
   auto set_coordinates = [&](std::vector<std::string> list) {
     for (AttrSpec& a : row.attrs) {
       if (a.name == "coordinate_transformation_mode") a.domain.strings = std::move(list);

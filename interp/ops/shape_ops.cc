@@ -4,7 +4,8 @@
 namespace assay {
 namespace {
 
-// The axes [start, end) that Shape reports; both count from the back when negative and are clamped to the rank.
+// The axes [start, end) that Shape reports; both count from the back when negative and are clamped
+// to the rank.
 void Window(int64_t rank, int64_t start, int64_t end, int64_t* first, int64_t* count) {
   auto clamp = [&](int64_t v) { return std::clamp<int64_t>(v < 0 ? v + rank : v, 0, rank); };
   *first = clamp(start);
@@ -15,7 +16,8 @@ void ShapeRule(RuleContext& c) {
   if (!c.Ranked(0)) return c.Out(0, DType::kInt64, {Dim::Unknown()});
   int64_t first = 0, count = c.Rank(0);
   if (c.spec().since >= 15) {
-    Window(c.Rank(0), c.IntValue("start"), c.HasAttr("end") ? c.IntValue("end") : c.Rank(0), &first, &count);
+    Window(c.Rank(0), c.IntValue("start"), c.HasAttr("end") ? c.IntValue("end") : c.Rank(0), &first,
+           &count);
   }
   c.Out(0, DType::kInt64, {Dim(count)});
 }
@@ -24,7 +26,8 @@ Status ShapeKernel(KernelContext& c) {
   Tensor* y = TRY(c.Out(0));
   const Shape& shape = c.in(0).shape();
   int64_t rank = static_cast<int64_t>(shape.size()), first = 0, count = rank;
-  if (c.spec().since >= 15) Window(rank, c.Int("start"), c.HasAttr("end") ? c.Int("end") : rank, &first, &count);
+  if (c.spec().since >= 15)
+    Window(rank, c.Int("start"), c.HasAttr("end") ? c.Int("end") : rank, &first, &count);
   std::copy_n(shape.begin() + first, count, y->mutable_data<int64_t>());
   return {};
 }

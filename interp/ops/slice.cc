@@ -1,6 +1,6 @@
-// Slice (opset 1, 10, 11, 13): Y[.., j, ..] = X[.., start + j * step, ..] on each sliced axis. Starts and ends
-// count from the back when negative and are clamped to the axis, so that INT64_MAX and INT64_MIN mean "to the
-// end" in either direction.
+// Slice (opset 1, 10, 11, 13): Y[.., j, ..] = X[.., start + j * step, ..] on each sliced axis.
+// Starts and ends count from the back when negative and are clamped to the axis, so that INT64_MAX
+// and INT64_MIN mean "to the end" in either direction.
 #include "interp/draw.h"
 #include "interp/movement.h"
 
@@ -26,13 +26,15 @@ Range Resolve(int64_t n, int64_t start, int64_t end, int64_t step) {
     end = std::clamp<int64_t>(end, -1, n - 1);
     // Divided as unsigned: INT64_MIN has no negative.
     uint64_t back = uint64_t{0} - static_cast<uint64_t>(step);
-    r.count = n > 0 && end < r.start ? static_cast<int64_t>(static_cast<uint64_t>(r.start - end - 1) / back) + 1 : 0;
+    r.count = n > 0 && end < r.start
+                  ? static_cast<int64_t>(static_cast<uint64_t>(r.start - end - 1) / back) + 1
+                  : 0;
   }
   return r;
 }
 
-// The operands, attributes in opset 1 and inputs since 10. `axes_known`: which axes are sliced is known;
-// `known`: how, too.
+// The operands, attributes in opset 1 and inputs since 10. `axes_known`: which axes are sliced is
+// known; `known`: how, too.
 struct Operands {
   std::vector<int64_t> starts, ends, axes, steps;
   bool known = false, axes_known = false;
@@ -46,16 +48,19 @@ Operands OperandsOf(RuleContext& c) {
     o.axes = c.node().Ints("axes");
     o.known = o.axes_known = true;
     if (!c.HasAttr("axes")) {
-      for (size_t i = 0; i < o.starts.size() && i < kMaxRank; ++i) o.axes.push_back(static_cast<int64_t>(i));
+      for (size_t i = 0; i < o.starts.size() && i < kMaxRank; ++i)
+        o.axes.push_back(static_cast<int64_t>(i));
     }
   } else {
     o.known = c.KnownInts(1, &o.starts) & c.KnownInts(2, &o.ends);
     o.axes_known = c.Has(3) ? c.KnownInts(3, &o.axes) : o.known;
-    for (size_t i = 0; !c.Has(3) && i < o.starts.size() && i < kMaxRank; ++i) o.axes.push_back(static_cast<int64_t>(i));
+    for (size_t i = 0; !c.Has(3) && i < o.starts.size() && i < kMaxRank; ++i)
+      o.axes.push_back(static_cast<int64_t>(i));
     if (c.Has(4)) o.known = c.KnownInts(4, &o.steps) && o.known;
     o.known = o.known && o.axes_known;
     for (int i = 1; i < c.inputs(); ++i) {
-      if (c.Has(i) && c.Ranked(i)) c.Require(c.Rank(i) == 1, "starts, ends, axes and steps have one axis");
+      if (c.Has(i) && c.Ranked(i))
+        c.Require(c.Rank(i) == 1, "starts, ends, axes and steps have one axis");
     }
   }
   if (o.known) {
@@ -116,15 +121,19 @@ Status SliceKernel(KernelContext& c) {
 }
 
 // One axis: start, end and step that take at least one place of n.
-void DrawRange(Choices& choices, int64_t n, bool steps_allowed, int64_t* start, int64_t* end, int64_t* step) {
+void DrawRange(Choices& choices, int64_t n, bool steps_allowed, int64_t* start, int64_t* end,
+               int64_t* step) {
   *step = steps_allowed && choices.Chance(0.4) ? choices.PickOf<int64_t>({2, 3, -1, -2}) : 1;
   int64_t a = choices.Between(0, n - 1), b = choices.Between(0, n - 1);
   *start = *step > 0 ? std::min(a, b) : std::max(a, b);
   *end = *step > 0 ? std::max(a, b) + 1 : std::min(a, b) - 1;
   if (*step < 0 && *end < 0) *end = -n - 1;  // -1 would mean the last place
-  if (*step > 0 && *end == n && choices.Chance(0.3)) *end = INT64_MAX;
-  else if (*step < 0 && *end == -n - 1 && choices.Chance(0.5)) *end = INT64_MIN;
-  else if (*end > 0 && *end < n && choices.Chance(0.3)) *end -= n;
+  if (*step > 0 && *end == n && choices.Chance(0.3))
+    *end = INT64_MAX;
+  else if (*step < 0 && *end == -n - 1 && choices.Chance(0.5))
+    *end = INT64_MIN;
+  else if (*end > 0 && *end < n && choices.Chance(0.3))
+    *end -= n;
   if (choices.Chance(0.25)) *start -= n;
 }
 

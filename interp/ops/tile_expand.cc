@@ -1,11 +1,13 @@
-// Tile (opset 6, 13): X repeated repeats[a] times along each axis a. Expand (8, 13): X broadcast with a shape.
+// Tile (opset 6, 13): X repeated repeats[a] times along each axis a. Expand (8, 13): X broadcast
+// with a shape.
 #include "interp/draw.h"
 #include "interp/movement.h"
 
 namespace assay {
 namespace {
 
-// ---- Tile ----------------------------------------------------------------------------------------------------
+// ---- Tile
+// ----------------------------------------------------------------------------------------------------
 
 void TileRule(RuleContext& c) {
   if (c.Ranked(1)) c.Require(c.Rank(1) == 1, "repeats has one axis");
@@ -55,7 +57,8 @@ bool DrawTile(Choices& choices, Draft& d) {
   return true;
 }
 
-// ---- Expand --------------------------------------------------------------------------------------------------
+// ---- Expand
+// --------------------------------------------------------------------------------------------------
 
 void ExpandRule(RuleContext& c) {
   if (c.Ranked(1)) c.Require(c.Rank(1) == 1, "shape has one axis");
@@ -101,22 +104,31 @@ bool DrawExpand(Choices& choices, Draft& d) {
   };
   for (int64_t e : shape) want.push_back(e != 1 ? (choices.Chance(0.4) ? 1 : e) : grow());
   if (shape.size() < 5 && choices.Chance(0.3)) want.insert(want.begin(), grow());
-  if (want.size() > 1 && want.size() == shape.size() && choices.Chance(0.2)) want.erase(want.begin());
+  if (want.size() > 1 && want.size() == shape.size() && choices.Chance(0.2))
+    want.erase(want.begin());
   if (want.empty()) want.push_back(grow());
   d.SetConstant(1, Tensor::Vector(want));
   return true;
 }
 
 OpSpec Row(const char* name, int since, RuleFn rule, EvalFn eval, DrawFn draw) {
-  return Op(name, since).In("input", "T", kAll7).Out("output", "T", kAll7).Rule(rule).Eval(eval).Draw(draw).Traits(kMovesData)
+  return Op(name, since)
+      .In("input", "T", kAll7)
+      .Out("output", "T", kAll7)
+      .Rule(rule)
+      .Eval(eval)
+      .Draw(draw)
+      .Traits(kMovesData)
       .Class(Accuracy::kExact);
 }
 
 }  // namespace
 
 std::vector<OpSpec> ops_tile_expand() {
-  OpSpec tile = Row("Tile", 6, TileRule, TileKernel, DrawTile).In("repeats", "T1", Bit(DType::kInt64));
-  OpSpec expand = Row("Expand", 8, ExpandRule, ExpandKernel, DrawExpand).In("shape", "", Bit(DType::kInt64));
+  OpSpec tile =
+      Row("Tile", 6, TileRule, TileKernel, DrawTile).In("repeats", "T1", Bit(DType::kInt64));
+  OpSpec expand =
+      Row("Expand", 8, ExpandRule, ExpandKernel, DrawExpand).In("shape", "", Bit(DType::kInt64));
   return {tile, tile.Since(13).Types("T", kAll13), expand, expand.Since(13).Types("T", kAll13)};
 }
 

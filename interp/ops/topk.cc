@@ -1,5 +1,5 @@
-// TopK (opset 1, 10, 11): the k largest (or smallest) elements along an axis, best first, and where they stood.
-// Equal elements keep their order; NaN counts as larger than every number.
+// TopK (opset 1, 10, 11): the k largest (or smallest) elements along an axis, best first, and where
+// they stood. Equal elements keep their order; NaN counts as larger than every number.
 #include "interp/draw.h"
 #include "interp/movement.h"
 
@@ -40,7 +40,8 @@ bool Before(T a, T b) {
 }
 
 template <class T>
-void TopOfLine(const T* x, int64_t n, int64_t k, int64_t inner, bool largest, std::vector<int64_t>& order, T* y, int64_t* where) {
+void TopOfLine(const T* x, int64_t n, int64_t k, int64_t inner, bool largest,
+               std::vector<int64_t>& order, T* y, int64_t* where) {
   for (int64_t i = 0; i < n; ++i) order[i] = i;
   std::partial_sort(order.begin(), order.begin() + k, order.begin() + n, [&](int64_t i, int64_t j) {
     T a = x[i * inner], b = x[j * inner];
@@ -70,8 +71,8 @@ Status TopKKernel(KernelContext& c) {
     for (int64_t o = 0; o < outer; ++o) {
       for (int64_t i = 0; i < inner; ++i) {
         int64_t to = o * k * inner + i;
-        TopOfLine(c.data<T>(0) + o * n * inner + i, n, k, inner, largest, order, values->mutable_data<T>() + to,
-                  where->mutable_data<int64_t>() + to);
+        TopOfLine(c.data<T>(0) + o * n * inner + i, n, k, inner, largest, order,
+                  values->mutable_data<T>() + to, where->mutable_data<int64_t>() + to);
       }
     }
     return {};
@@ -86,10 +87,13 @@ bool DrawTopK(Choices& choices, Draft& d) {
   int64_t k = DrawExtent(choices, shape[axis]);
   // The default, the last axis, counts from the back in every version.
   if (axis + 1 != shape.size() || choices.Chance(0.3)) {
-    d.Set("axis", MaybeNegative(choices, d, static_cast<int64_t>(axis), static_cast<int>(shape.size())));
+    d.Set("axis",
+          MaybeNegative(choices, d, static_cast<int64_t>(axis), static_cast<int>(shape.size())));
   }
-  if (d.spec->since < 10) d.Set("k", k);
-  else d.SetConstant(1, Tensor::Vector({k}));
+  if (d.spec->since < 10)
+    d.Set("k", k);
+  else
+    d.SetConstant(1, Tensor::Vector({k}));
   if (d.spec->since >= 11 && choices.Chance(0.4)) d.Set("largest", int64_t{0});
   d.outputs = 2;
   return true;
@@ -111,7 +115,10 @@ std::vector<OpSpec> ops_topk() {
   OpSpec with_attr = row;
   with_attr.Attr({"k", AttrType::kInt, true, std::nullopt, {.lo = 1, .hi = 16}});
   row.In("K", "", Bit(DType::kInt64));
-  OpSpec v11 = row.Since(11).Types("T", kFloats16 | kInts).Int("largest", 1, {.lo = 0, .hi = 1}).Int("sorted", 1, {.lo = 0, .hi = 1});
+  OpSpec v11 = row.Since(11)
+                   .Types("T", kFloats16 | kInts)
+                   .Int("largest", 1, {.lo = 0, .hi = 1})
+                   .Int("sorted", 1, {.lo = 0, .hi = 1});
   v11.attrs[0].domain.lo = -4;
   return {with_attr, row.Since(10), v11};
 }

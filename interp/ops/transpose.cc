@@ -1,4 +1,5 @@
-// Transpose (opset 1, 13): Y[i(perm(0)), i(perm(1)), ..] = X[i0, i1, ..]; without perm the axes are reversed.
+// Transpose (opset 1, 13): Y[i(perm(0)), i(perm(1)), ..] = X[i0, i1, ..]; without perm the axes are
+// reversed.
 #include <numeric>
 
 #include "interp/draw.h"
@@ -63,7 +64,8 @@ bool DrawTranspose(Choices& choices, Draft& d) {
   std::vector<int64_t> perm(rank);
   std::iota(perm.begin(), perm.end(), 0);
   if (rank == 4 && choices.Chance(0.4)) {
-    perm = choices.PickOf<std::vector<int64_t>>({{0, 2, 3, 1}, {0, 3, 1, 2}, {0, 2, 1, 3}, {0, 1, 3, 2}});
+    perm = choices.PickOf<std::vector<int64_t>>(
+        {{0, 2, 3, 1}, {0, 3, 1, 2}, {0, 2, 1, 3}, {0, 1, 3, 2}});
   } else if (rank >= 2 && choices.Chance(0.4)) {
     std::swap(perm[rank - 1], perm[rank - 2]);
   } else {

@@ -1,12 +1,14 @@
-// Trilu (opset 14): the upper (j - i >= k) or lower (j - i <= k) triangle of the last two axes, 0 elsewhere.
-// ReverseSequence (opset 10): the first sequence_lens[b] steps of each batch entry b in reverse order.
+// Trilu (opset 14): the upper (j - i >= k) or lower (j - i <= k) triangle of the last two axes, 0
+// elsewhere. ReverseSequence (opset 10): the first sequence_lens[b] steps of each batch entry b in
+// reverse order.
 #include "interp/draw.h"
 #include "interp/movement.h"
 
 namespace assay {
 namespace {
 
-// ---- Trilu ---------------------------------------------------------------------------------------------------
+// ---- Trilu
+// ---------------------------------------------------------------------------------------------------
 
 void TriluRule(RuleContext& c) {
   if (c.Ranked(0)) c.Require(c.Rank(0) >= 2, "input has at least two axes");
@@ -47,15 +49,18 @@ bool DrawTrilu(Choices& choices, Draft& d) {
   return true;
 }
 
-// ---- ReverseSequence -----------------------------------------------------------------------------------------
+// ---- ReverseSequence
+// -----------------------------------------------------------------------------------------
 
 void ReverseSequenceRule(RuleContext& c) {
   int64_t batch = c.IntValue("batch_axis"), time = c.IntValue("time_axis");
-  c.Require((batch == 0 && time == 1) || (batch == 1 && time == 0), "batch_axis and time_axis are 0 and 1");
+  c.Require((batch == 0 && time == 1) || (batch == 1 && time == 0),
+            "batch_axis and time_axis are 0 and 1");
   if (c.Ranked(0)) c.Require(c.Rank(0) >= 2, "input has at least two axes");
   if (c.Ranked(1)) c.Require(c.Rank(1) == 1, "sequence_lens has one axis");
   if (c.Ranked(0) && c.Ranked(1) && !c.failed()) {
-    c.Require(c.In(1, 0) == c.In(0, static_cast<int>(batch)), "sequence_lens has one entry a batch entry");
+    c.Require(c.In(1, 0) == c.In(0, static_cast<int>(batch)),
+              "sequence_lens has one entry a batch entry");
   }
   SameAsInput0(c);
 }
@@ -63,20 +68,23 @@ void ReverseSequenceRule(RuleContext& c) {
 Status ReverseSequenceKernel(KernelContext& c) {
   const Tensor& x = c.in(0);
   int batch = static_cast<int>(c.Int("batch_axis"));
-  int64_t batches = x.dim(batch), steps = x.dim(1 - batch), inner = ElementCount(x.shape(), 2, x.rank());
+  int64_t batches = x.dim(batch), steps = x.dim(1 - batch),
+          inner = ElementCount(x.shape(), 2, x.rank());
   std::vector<int64_t> lens = c.in(1).AsInts();
   for (size_t b = 0; b < lens.size(); ++b) {
     if (lens[b] >= 0 && lens[b] <= steps) continue;
     if (c.store() != Store::kField) {
-      return Invalid("sequence length " + std::to_string(lens[b]) + " of batch entry " + std::to_string(b) + " is outside [0, " +
-                     std::to_string(steps) + "]");
+      return Invalid("sequence length " + std::to_string(lens[b]) + " of batch entry " +
+                     std::to_string(b) + " is outside [0, " + std::to_string(steps) + "]");
     }
     // A hash stands for a number here: wrap it around.
-    lens[b] = static_cast<int64_t>(static_cast<uint64_t>(lens[b]) % static_cast<uint64_t>(steps + 1));
+    lens[b] =
+        static_cast<int64_t>(static_cast<uint64_t>(lens[b]) % static_cast<uint64_t>(steps + 1));
   }
   Tensor* y = TRY(c.Out(0));
   if (y->size() == 0) return {};
-  int64_t batch_step = (batch == 0 ? steps : 1) * inner, time_step = (batch == 0 ? 1 : batches) * inner;
+  int64_t batch_step = (batch == 0 ? steps : 1) * inner,
+          time_step = (batch == 0 ? 1 : batches) * inner;
   return VisitBytes(x, [&](auto zero) -> Status {
     using T = decltype(zero);
     for (int64_t b = 0; b < batches; ++b) {
