@@ -45,26 +45,13 @@ struct NegFn {
   }
 };
 
-// Integer division by zero is undefined and traps in runtimes, so a generated integer divisor is a
-// constant.
-bool DrawDiv(Choices& choices, Draft& d) {
-  DType t = d.inputs[0].dtype;
-  if (!IsInt(t)) return true;
-  double divisor = static_cast<double>(choices.Between(1, 7));
-  if (IsSigned(t) && choices.Chance(0.3)) divisor = -divisor;
-  d.SetConstant(1, OneElement(t, divisor));
-  return true;
-}
-
-void AddVersions(std::vector<OpSpec>& rows, const char* name, EvalFn eval, uint32_t traits,
-                 DrawFn draw = nullptr) {
+void AddVersions(std::vector<OpSpec>& rows, const char* name, EvalFn eval, uint32_t traits) {
   OpSpec v7 = Op(name, 7)
                   .In("A", "T", kFloats16 | kInts32_64)
                   .In("B", "T", kFloats16 | kInts32_64)
                   .Out("C", "T", kFloats16 | kInts32_64)
                   .Rule(BroadcastAll)
                   .Eval(eval)
-                  .Draw(draw)
                   .Traits(kElementwise | kBroadcasts | traits);
   PushVersions(rows, v7, "T", {{13, kFloatsBf16 | kInts32_64}, {14, kFloatsBf16 | kInts}});
 }
@@ -76,7 +63,7 @@ std::vector<OpSpec> ops_arith() {
   AddVersions(rows, "Add", Binary<AddFn>, kCommutative);
   AddVersions(rows, "Sub", Binary<SubFn>, 0);
   AddVersions(rows, "Mul", Binary<MulFn>, kCommutative);
-  AddVersions(rows, "Div", Binary<DivFn>, 0, DrawDiv);
+  AddVersions(rows, "Div", Binary<DivFn>, 0);
   OpSpec neg = Op("Neg", 6)
                    .In("X", "T", kFloats16 | kSignedInts)
                    .Out("Y", "T", kFloats16 | kSignedInts)

@@ -169,7 +169,7 @@ bool DrawPow(Choices& choices, Draft& d) {
 bool DrawMod(Choices& choices, Draft& d) {
   DType t = d.inputs[0].dtype;
   double divisor = static_cast<double>(choices.Between(1, 9));
-  if (IsSigned(t) && choices.Chance(0.3)) divisor = -divisor;
+  if (Contains(kSignedInts, t) && choices.Chance(0.3)) divisor = -divisor;
   d.Set("fmod", int64_t{IsFloat(t) || choices.Chance(0.5)});
   d.SetConstant(1, OneElement(t, divisor));
   return true;
