@@ -60,6 +60,7 @@ std::pair<double, double> DrawBounds(Choices& choices, DType t) {
 }
 
 bool DrawClipAttributes(Choices& choices, Draft& d) {
+  d.attrs.clear();
   auto [lo, hi] = DrawBounds(choices, d.inputs[0].dtype);
   if (choices.Chance(0.8)) d.Set("min", static_cast<float>(lo));
   if (choices.Chance(0.8)) d.Set("max", static_cast<float>(hi));

@@ -117,7 +117,9 @@ Status EvalMod(KernelContext& c) {
 void ModRule(RuleContext& c) {
   Dim fmod = c.Int("fmod");
   c.Require(fmod == Dim(0) || fmod == Dim(1), "fmod is 0 or 1");
-  if (IsFloat(c.dtype(0))) c.Require(fmod == Dim(1), "fmod is 1 for floating-point operands");
+  // While solving, the draw callback has yet to set it.
+  bool needed = IsFloat(c.dtype(0)) && !(c.solving() && !c.HasAttr("fmod"));
+  if (needed) c.Require(fmod == Dim(1), "fmod is 1 for floating-point operands");
   BroadcastAll(c);
 }
 
@@ -170,6 +172,7 @@ bool DrawMod(Choices& choices, Draft& d) {
   DType t = d.inputs[0].dtype;
   double divisor = static_cast<double>(choices.Between(1, 9));
   if (Contains(kSignedInts, t) && choices.Chance(0.3)) divisor = -divisor;
+  d.attrs.clear();
   d.Set("fmod", int64_t{IsFloat(t) || choices.Chance(0.5)});
   d.SetConstant(1, OneElement(t, divisor));
   return true;

@@ -151,6 +151,7 @@ void DynamicQuantizeRule(RuleContext& c) {
 
 // Constant scale and zero point; along an axis one time in three where the version has it.
 bool DrawParameters(Choices& choices, Draft& d, DType quantum) {
+  d.attrs.clear();
   const TypeInfo& x = d.inputs[0];
   int64_t rank = static_cast<int64_t>(x.dims.size());
   Shape shape;
