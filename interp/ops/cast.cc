@@ -170,7 +170,8 @@ std::vector<int64_t> Numbers(DTypeSet types) {
 }
 
 // Types that hold what models cast: to narrow or unsigned ones only from where no value can fall
-// out of range, since there the specification leaves the result open.
+// out of range, since there the specification leaves the result open; not to bfloat16, which
+// runtimes hardly take as an output.
 bool DrawCast(Choices& choices, Draft& d) {
   DType from = d.inputs[0].dtype;
   if (from == DType::kString) return false;
@@ -184,8 +185,6 @@ bool DrawCast(Choices& choices, Draft& d) {
   if (from == DType::kUint8) {
     for (DType t : {DType::kUint16, DType::kUint32, DType::kUint64, DType::kInt16}) to.push_back(t);
   }
-  if (from == DType::kFloat && Contains(d.spec->outputs[0].types, DType::kBfloat16))
-    to.push_back(DType::kBfloat16);
   std::erase(to, from);
   d.Set("to", static_cast<int64_t>(choices.Pick(to)));
   return true;
