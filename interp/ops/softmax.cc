@@ -78,7 +78,10 @@ Status SoftmaxKernel(KernelContext& c) {
   return ForLines(c, [](const auto* x, auto* y, int64_t n, int64_t step) {
     using T = std::remove_cvref_t<decltype(*y)>;
     auto sum = Exponentials(x, y, n, step);
-    for (int64_t k = 0; k < n; ++k) y[k * step] = static_cast<T>(y[k * step] / sum);
+    if constexpr (kIsFp<T>) sum = Fp(1) / sum;  // one inverse a line: they are slow
+    for (int64_t k = 0; k < n; ++k) {
+      y[k * step] = static_cast<T>(kIsFp<T> ? y[k * step] * sum : y[k * step] / sum);
+    }
   });
 }
 
@@ -87,7 +90,8 @@ Status LogSoftmaxKernel(KernelContext& c) {
     using T = std::remove_cvref_t<decltype(*y)>;
     if constexpr (kIsFp<T>) {
       T sum = Exponentials(x, y, n, step);
-      for (int64_t k = 0; k < n; ++k) y[k * step] = ScalarLog(y[k * step] / sum);
+      T factor = Fp(1) / sum;
+      for (int64_t k = 0; k < n; ++k) y[k * step] = ScalarLog(y[k * step] * factor);
     } else {
       T shift = MaxOfLine(x, n, step);
       auto log_sum = std::log(Exponentials(x, y, n, step));
