@@ -17,7 +17,7 @@ struct RepairOptions {
   bool verify_before = true, verify_after = true;
 };
 
-struct Edit {
+struct RepairEdit {
   std::string cls;          // class of the fault it heals
   std::string target_node;
   std::string what;         // one line: what was changed and why
@@ -26,7 +26,7 @@ struct Edit {
 struct Repair {
   Model fixed;              // the target when nothing helped
   Verdict verdict = Verdict::kUndecided;  // of source against fixed
-  std::vector<Edit> edits;
+  std::vector<RepairEdit> edits;
   Verification before, after;
 };
 

@@ -11,7 +11,7 @@ namespace assay {
 
 struct Healed {
   Difference difference;
-  Edit edit;
+  RepairEdit edit;
   bool local = false;     // an attribute, a constant or an interface: not a sub-graph
 };
 

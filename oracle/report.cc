@@ -93,7 +93,7 @@ std::string VerificationText(const Verification& v) {
 
 std::string RepairJson(const Repair& r) {
   Json edits = Json::array();
-  for (const Edit& e : r.edits) edits.push_back({{"class", e.cls}, {"target_node", e.target_node}, {"what", e.what}});
+  for (const RepairEdit& e : r.edits) edits.push_back({{"class", e.cls}, {"target_node", e.target_node}, {"what", e.what}});
   return Dump({{"verdict", VerdictName(r.verdict)},
                {"edits", edits},
                {"verify_before", ToJson(r.before)},
@@ -103,7 +103,7 @@ std::string RepairJson(const Repair& r) {
 std::string RepairText(const Repair& r) {
   std::string s = fmt::format("verdict after repair: {}{}\n", VerdictName(r.verdict), r.after.architecture.proved ? " (proved)" : "");
   if (r.edits.empty()) s += "  no edit\n";
-  for (const Edit& e : r.edits) s += fmt::format("  [{}] {}: {}\n", e.cls, e.target_node, e.what);
+  for (const RepairEdit& e : r.edits) s += fmt::format("  [{}] {}: {}\n", e.cls, e.target_node, e.what);
   return s;
 }
 
