@@ -110,6 +110,20 @@ std::string OperatorChips(const std::map<std::string, FaultTally>& by_op) {
   return chips + "</div>";
 }
 
+std::string ClassTable(const Counts& c) {
+  if (c.by_class.empty()) return "<p class=\"soft\">No fault was injected.</p>\n";
+  std::string html =
+      std::string("<div class=\"scroll\"><table><tr><th>class</th>") + kTallyHead + "</tr>\n";
+  for (const auto& [cls, total] : c.by_class) {
+    html += "<tr><td><code>" + Escape(cls, 60) + "</code></td>" + TallyCells(total) + "</tr>\n";
+  }
+  html += "<tr class=\"group\"><td>all</td>" + TallyCells(c.faults) + "</tr>\n";
+  return html +
+         "</table></div>\n<p class=\"soft\">Detected, localized and repaired count observable "
+         "faults. Latent: the "
+         "outputs were equal on every input that the judge tried. Equivalent: proved equal.</p>\n";
+}
+
 std::string FaultTable(const Counts& c) {
   if (c.by_fault.empty()) return "<p class=\"soft\">No fault was injected.</p>\n";
   std::string html = std::string("<div class=\"scroll\"><table><tr><th>fault</th>") + kTallyHead +
@@ -124,11 +138,7 @@ std::string FaultTable(const Counts& c) {
               (ops == c.by_fault_op.end() ? "" : OperatorChips(ops->second)) + "</td></tr>\n";
     }
   }
-  html += "<tr class=\"group\"><td>all</td>" + TallyCells(c.faults) + "<td></td></tr>\n";
-  return html +
-         "</table></div>\n<p class=\"soft\">Detected, localized and repaired count observable "
-         "faults. Latent: the "
-         "outputs were equal on every input that the judge tried. Equivalent: proved equal.</p>\n";
+  return html + "</table></div>\n";
 }
 
 std::string Growth(const CampaignData& d) {
@@ -323,9 +333,10 @@ std::string ReportHtml(const CampaignData& d, size_t max_drawn) {
   for (const std::string& note : d.notes)
     html += "<p class=\"warn\">" + Escape(note, 400) + "</p>\n";
   html += Cards(d);
+  html += "<h2>Fault classes</h2>\n" + ClassTable(c);
+  html += "<h2>Operator-sequence coverage</h2>\n" + Growth(d);
   html += "<h2>Findings</h2>\n" + Findings(d, max_drawn);
   html += "<h2>Faults by operator</h2>\n" + FaultTable(c);
-  html += "<h2>Operator-sequence coverage</h2>\n" + Growth(d);
   if (!c.by_rewrite.empty())
     html += "<h2>Benign rewrites</h2>\n" + CountTable(c.by_rewrite, "rewrite", "applied");
   html += "<h2>Errors</h2>\n" + (c.errors.empty() ? std::string("<p class=\"good\">None.</p>\n")

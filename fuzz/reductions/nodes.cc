@@ -89,7 +89,7 @@ Result<Model> FeedInstead(const Subject& s, const Site& site) {
   const Graph& g = s.model.graph;
   int at = FindNode(g, site.node);
   auto readers = g.Consumers();
-  if (at < 0 || !CanFeed(s, readers, *g.nodes[at]))
+  if (at < 0 || !site.argument.empty() || !CanFeed(s, readers, *g.nodes[at]))
     return Invalid("can't be fed instead", site.node);
   Model m = s.model;
   const NodePtr n = g.nodes[at];

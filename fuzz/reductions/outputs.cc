@@ -31,7 +31,7 @@ Result<Model> KeepOutput(const Subject& s, const Site& site) {
   const std::vector<ValueInfo>& outputs = s.model.graph.outputs;
   auto it = std::find_if(outputs.begin(), outputs.end(),
                          [&](const ValueInfo& o) { return o.name == site.node; });
-  if (outputs.size() < 2 || it == outputs.end())
+  if (outputs.size() < 2 || it == outputs.end() || !site.argument.empty())
     return Invalid("not one of several outputs", site.node);
   return WithOutputs(s, {*it});
 }
@@ -49,7 +49,8 @@ std::vector<Site> TailSites(const Subject& s) {
 }
 
 Result<Model> EndAt(const Subject& s, const Site& site) {
-  if (s.model.graph.IsOutput(site.node) || !Made(s.model.graph, site.node)) {
+  if (!site.argument.empty() || s.model.graph.IsOutput(site.node) ||
+      !Made(s.model.graph, site.node)) {
     return Invalid("not an inner value", site.node);
   }
   Model m = TRY(WithOutputs(s, {Declared(site.node, s.Type(site.node))}));
@@ -70,7 +71,7 @@ std::vector<Site> UnreadInputs(const Subject& s) {
 
 Result<Model> DropInput(const Subject& s, const Site& site) {
   std::vector<Site> unread = UnreadInputs(s);
-  if (std::find(unread.begin(), unread.end(), Site{site.node, ""}) == unread.end()) {
+  if (std::find(unread.begin(), unread.end(), site) == unread.end()) {
     return Invalid("not an unread input", site.node);
   }
   Model m = s.model;
@@ -82,8 +83,7 @@ Result<Model> DropInput(const Subject& s, const Site& site) {
 }  // namespace
 
 std::vector<Transform> reductions_outputs() {
-  Transform tail =
-      ReductionRow("cut_tail", 0, "Ends the graph at an inner value.", "");
+  Transform tail = ReductionRow("cut_tail", 0, "Ends the graph at an inner value.", "");
   tail.sites = TailSites;
   tail.apply = EndAt;
   Transform output = ReductionRow("cut_output", 1, "Keeps one of several graph outputs.", "");
