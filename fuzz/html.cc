@@ -36,14 +36,16 @@ pre{background:var(--chip);border-radius:8px;padding:.55rem .75rem;margin:.5rem 
 .badge{display:inline-block;border:1px solid currentColor;border-radius:99px;padding:0 .6rem;font-size:.8rem;font-weight:600;white-space:nowrap}
 .finding{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:.8rem 1rem;margin:.8rem 0}
 .finding>h3{overflow-wrap:anywhere}.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:.8rem}
-figure{margin:0;min-width:0;border:1px solid var(--line);border-radius:8px;padding:.5rem;overflow-x:auto}figcaption{color:var(--soft);font-size:.82rem;margin-bottom:.3rem}
+figure{margin:0 0 .8rem;min-width:0;border:1px solid var(--line);border-radius:8px;padding:.5rem;overflow-x:auto}figcaption{color:var(--soft);font-size:.82rem;margin-bottom:.3rem}
 details>summary{cursor:pointer;color:var(--accent);margin:.4rem 0}
-svg{display:block;max-width:100%;height:auto;margin:0 auto}svg text{font-family:inherit;fill:var(--ink)}
+svg{display:block;max-width:100%;height:auto;margin:0 auto}svg.chart{min-width:33rem}svg text{font-family:inherit;fill:var(--ink)}
 .box{fill:var(--card);stroke:var(--soft);stroke-width:1.2}.box.port{fill:var(--chip);stroke:none}.box.marked{fill:var(--mark);stroke:var(--markline);stroke-width:2}
 .edge{fill:none;stroke:var(--soft);stroke-width:1.3;opacity:.75}.tip{fill:var(--soft);opacity:.9}svg .small{font-size:10.5px;fill:var(--soft)}svg .op{font-size:13px;font-weight:600}
 .grid{stroke:var(--line);stroke-width:1}.axis{font-size:11px;fill:var(--soft)}.curve{fill:none;stroke-width:2.2;stroke-linejoin:round}
 .s1{stroke:var(--s1)}.s2{stroke:var(--s2)}.s3{stroke:var(--s3)}.s4{stroke:var(--s4)}.s5{stroke:var(--s5)}
 text.s1{fill:var(--s1);stroke:none}text.s2{fill:var(--s2);stroke:none}text.s3{fill:var(--s3);stroke:none}text.s4{fill:var(--s4);stroke:none}text.s5{fill:var(--s5);stroke:none}
+@media(max-width:40rem){th,td{padding:.32rem .45rem}table{font-size:.84rem}}
+tr.ops td{border-top:0;padding-top:0}tr.ops+tr td{border-top:1px solid var(--line)}
 @media print{body{background:#fff}.finding,.card{break-inside:avoid}}
 )css";
 
@@ -199,9 +201,10 @@ std::string LogChart(const std::vector<Series>& series, const std::string& x_tit
     }
   }
   scale.decades = std::ceil(std::log10(top) - 1e-9);
-  std::string svg =
-      fmt::format("<svg viewBox=\"0 0 {} {}\" width=\"{}\" role=\"img\" aria-label=\"{} by {}\">",
-                  kWidth, kHeight, kWidth, Escape(y_title), Escape(x_title));
+  std::string svg = fmt::format(
+      "<svg class=\"chart\" viewBox=\"0 0 {} {}\" width=\"{}\" role=\"img\" aria-label=\"{} by "
+      "{}\">",
+      kWidth, kHeight, kWidth, Escape(y_title), Escape(x_title));
   svg += Grid(scale, x_title, y_title);
   double last_label = 1e9;
   for (size_t i = series.size(); i-- > 0;) {

@@ -124,21 +124,36 @@ std::string ClassTable(const Counts& c) {
          "outputs were equal on every input that the judge tried. Equivalent: proved equal.</p>\n";
 }
 
+// A name in which a line may break behind each '_'.
+std::string Breakable(const std::string& name) {
+  std::string html;
+  for (char c : Escape(name, 80)) html += c == '_' ? std::string("_<wbr>") : std::string(1, c);
+  return html;
+}
+
 std::string FaultTable(const Counts& c) {
   if (c.by_fault.empty()) return "<p class=\"soft\">No fault was injected.</p>\n";
-  std::string html = std::string("<div class=\"scroll\"><table><tr><th>fault</th>") + kTallyHead +
-                     "<th>by operator: injected·observable·detected·repaired</th></tr>\n";
-  for (const auto& [cls, total] : c.by_class) {
-    html += "<tr class=\"group\"><td>" + Escape(cls, 60) + "</td>" + TallyCells(total) +
-            "<td></td></tr>\n";
-    for (const auto& [name, t] : c.by_fault) {
-      if (name.substr(0, name.find('_')) != cls) continue;
-      auto ops = c.by_fault_op.find(name);
-      html += "<tr><td><code>" + Escape(name, 80) + "</code></td>" + TallyCells(t) + "<td>" +
-              (ops == c.by_fault_op.end() ? "" : OperatorChips(ops->second)) + "</td></tr>\n";
+  std::string html =
+      "<p class=\"soft\">Below each fault its operators: "
+      "injected·observable·detected·repaired.</p>\n"
+      "<div class=\"scroll\"><table><tr><th>fault</th><th class=\"n\">injected</th><th "
+      "class=\"n\">observable</th>"
+      "<th class=\"n\">detected</th><th class=\"n\">repaired</th></tr>\n";
+  for (const auto& [name, t] : c.by_fault) {
+    html += "<tr><td class=\"mono\">" + Breakable(name) + "</td>" + Cell(t.injected) +
+            Cell(t.observable) + CellOf(t.detected, t.observable) +
+            CellOf(t.repaired, t.observable) + "</tr>\n";
+    auto ops = c.by_fault_op.find(name);
+    if (ops != c.by_fault_op.end()) {
+      html += "<tr class=\"ops\"><td colspan=\"5\">" + OperatorChips(ops->second) + "</td></tr>\n";
     }
   }
   return html + "</table></div>\n";
+}
+
+std::string Percent(int64_t covered, uint64_t whole) {
+  double percent = whole > 0 ? 100 * static_cast<double>(covered) / static_cast<double>(whole) : 0;
+  return percent >= 0.1 ? fmt::format("{:.1f}", percent) : fmt::format("{:.2g}", percent);
 }
 
 std::string Growth(const CampaignData& d) {
@@ -159,15 +174,14 @@ std::string Growth(const CampaignData& d) {
   std::vector<uint64_t> feasible = FeasibleSequences(kSequenceLengths);
   html +=
       "<div class=\"scroll\"><table><tr><th>length</th><th class=\"n\">covered</th><th "
-      "class=\"n\">feasible by element "
-      "type</th><th class=\"n\">share</th></tr>\n";
+      "class=\"n\">feasible</th><th class=\"n\">share</th></tr>\n";
   for (int k = 0; k < kSequenceLengths; ++k) {
     uint64_t whole = feasible[k];
     int64_t covered = d.counts.sequences[k];
-    html += fmt::format(
-        "<tr><td>{}</td>{}<td class=\"n\">{}</td><td class=\"n\">{:.2g} %</td></tr>\n", k + 1,
-        Cell(covered), whole > INT64_MAX ? "many" : Grouped(static_cast<int64_t>(whole)),
-        whole > 0 ? 100 * static_cast<double>(covered) / static_cast<double>(whole) : 0);
+    html += fmt::format("<tr><td>{}</td>{}<td class=\"n\">{}</td><td class=\"n\">{} %</td></tr>\n",
+                        k + 1, Cell(covered),
+                        whole > INT64_MAX ? "many" : Grouped(static_cast<int64_t>(whole)),
+                        Percent(covered, whole));
   }
   html += "</table></div>\n";
   if (d.shards.size() > 1) {

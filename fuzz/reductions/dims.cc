@@ -6,6 +6,7 @@
 // nothing helps.
 #include <algorithm>
 #include <charconv>
+#include <numeric>
 
 #include "fuzz/reduce.h"
 
@@ -146,7 +147,12 @@ std::vector<Proposal> ElementProposals(const Model& m, const Node& n, const Chan
     const Tensor& t = m.graph.FindInitializer(in)->value;
     if (t.dtype() != DType::kInt64 || t.rank() != 1 || t.size() > 16) continue;
     std::vector<int64_t> values = t.AsInts();
-    for (size_t i = 0; i < values.size(); ++i) {
+    // The largest first: a flattened extent rather than a batch.
+    std::vector<size_t> places(values.size());
+    std::iota(places.begin(), places.end(), size_t{0});
+    std::stable_sort(places.begin(), places.end(),
+                     [&](size_t a, size_t b) { return values[a] > values[b]; });
+    for (size_t i : places) {
       int64_t product = 0;
       if (values[i] <= 1 || c.first == 0 || __builtin_mul_overflow(values[i], c.second, &product))
         continue;

@@ -71,7 +71,7 @@ std::vector<Model> Subjects() {
                        "conv"),
               MakeNode("BatchNormalization", {"c", "s", "o", "mean", "var"}, {"n"}, {}, "bn"),
               MakeNode("Reshape", {"n", "to"}, {"flat"}, {}, "reshape"),
-              MakeNode("Gemm", {"flat", "g", "gb"}, {"y"}, {}, "gemm")},
+              MakeNode("Gemm", {"flat", "g", "gb"}, {"y"}, {{"alpha", 0.5f, ""}}, "gemm")},
              {"y"}));
   }
   return models;
