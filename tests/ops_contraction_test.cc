@@ -1,6 +1,7 @@
 // Matrix products in every scalar domain, and the operators built on them, against naive formulas.
 #include <gtest/gtest.h>
 
+#include "interp/exec.h"
 #include "interp/kernels.h"
 #include "interp/kernels_matmul.h"
 
@@ -96,6 +97,215 @@ TEST(MatrixProduct, ViewsAccumulateIntoPartOfAMatrix) {
   std::vector<double> a = {1, 2, 3, 4}, b = {5, 6}, c = {0, 100, 0, 0, 200, 0};
   MultiplyViews<double>({a.data(), 2}, {b.data(), 1}, c.data() + 1, 3, 2, 2, 1, true);
   EXPECT_EQ(c, (std::vector<double>{0, 117, 0, 0, 239, 0}));
+}
+
+Result<std::vector<Tensor>> Eval(const std::string& op, const std::vector<Tensor>& inputs,
+                                 std::vector<Attribute> attrs = {}, Store store = Store::kNative,
+                                 const Limits& limits = Limits{}) {
+  std::vector<std::string> names;
+  std::vector<const Tensor*> args;
+  for (const Tensor& t : inputs) {
+    names.push_back(t.defined() ? "x" + std::to_string(names.size()) : "");
+    args.push_back(t.defined() ? &t : nullptr);
+  }
+  NodePtr node = MakeNode(op, names, {"y"}, std::move(attrs));
+  return EvalNode(*FindOp("", op, 17), *node, args, store, limits, 17);
+}
+
+Tensor Random(Choices& choices, const Shape& shape, Store store = Store::kNative) {
+  Tensor t = Tensor::Make(DType::kFloat, shape).value();
+  for (int64_t i = 0; i < t.size(); ++i) t.Set(i, choices.Normal());
+  return t.To(store);
+}
+
+// A letters-only equation by enumeration of all values of all labels.
+std::vector<Fp> NaiveEinsum(const std::vector<std::string>& terms, const std::string& output,
+                            const std::vector<Tensor>& inputs) {
+  std::string letters;
+  Shape extents;
+  for (size_t i = 0; i < terms.size(); ++i) {
+    for (size_t d = 0; d < terms[i].size(); ++d) {
+      size_t at = letters.find(terms[i][d]);
+      int64_t extent = inputs[i].dim(static_cast<int>(d));
+      if (at == std::string::npos) {
+        letters += terms[i][d];
+        extents.push_back(extent);
+      } else {
+        extents[at] = std::max(extents[at], extent);
+      }
+    }
+  }
+  auto flat = [&](const std::string& term, const Shape& shape, int64_t combination) {
+    int64_t index = 0;
+    for (size_t d = 0; d < term.size(); ++d) {
+      size_t l = letters.find(term[d]);
+      int64_t rest = combination;
+      for (size_t k = 0; k < l; ++k) rest /= extents[k];
+      index = index * shape[d] + (shape[d] == 1 ? 0 : rest % extents[l]);
+    }
+    return index;
+  };
+  Shape y;
+  for (char ch : output) y.push_back(extents[letters.find(ch)]);
+  std::vector<Fp> out(static_cast<size_t>(ElementCount(y)));
+  for (int64_t c = 0; c < ElementCount(extents); ++c) {
+    Fp product(1);
+    for (size_t i = 0; i < terms.size(); ++i)
+      product *= inputs[i].data<Fp>()[flat(terms[i], inputs[i].shape(), c)];
+    out[flat(output, y, c)] += product;
+  }
+  return out;
+}
+
+TEST(Einsum, AgreesWithEnumeration) {
+  FieldContext context(4, {});
+  FieldScope scope(&context);
+  struct {
+    std::vector<std::string> terms;
+    std::string output;
+    std::vector<Shape> shapes;
+  } cases[] = {
+      {{"ij"}, "ji", {{3, 4}}},
+      {{"ii"}, "i", {{3, 3}}},
+      {{"iji"}, "j", {{3, 4, 3}}},
+      {{"ijk"}, "", {{2, 3, 4}}},
+      {{"ij", "jk"}, "ik", {{2, 3}, {3, 4}}},
+      {{"bij", "bkj"}, "bik", {{2, 3, 4}, {2, 5, 4}}},
+      {{"bhqd", "bhkd"}, "bhqk", {{2, 2, 3, 4}, {2, 2, 5, 4}}},
+      {{"i", "j", "k"}, "kij", {{2}, {3}, {4}}},
+      {{"ij", "jk", "kl"}, "li", {{2, 3}, {3, 4}, {4, 5}}},
+      {{"ij", "ij"}, "", {{2, 3}, {2, 3}}},
+      {{"ij", "kj"}, "i", {{2, 3}, {4, 3}}},
+      {{"iij", "jj"}, "j", {{2, 2, 3}, {3, 3}}},
+      {{"ij", "jk"}, "ik", {{2, 1}, {3, 4}}},
+      {{"ij", "jk"}, "ki", {{2, 3}, {1, 4}}},
+      {{"ab", "b", "cb"}, "ac", {{2, 1}, {1}, {3, 4}}},
+  };
+  for (const auto& k : cases) {
+    Choices choices(2);
+    std::string equation;
+    std::vector<Tensor> inputs;
+    for (size_t i = 0; i < k.terms.size(); ++i) {
+      equation += (i ? " , " : "") + k.terms[i];
+      inputs.push_back(Random(choices, k.shapes[i], Store::kField));
+    }
+    equation += "->" + k.output;
+    SCOPED_TRACE(equation);
+    auto y = Eval("Einsum", inputs, {{"equation", equation, {}}}, Store::kField);
+    ASSERT_TRUE(y.ok()) << y.error().ToString();
+    std::vector<Fp> want = NaiveEinsum(k.terms, k.output, inputs);
+    ASSERT_EQ((*y)[0].size(), static_cast<int64_t>(want.size()));
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_EQ((*y)[0].data<Fp>()[i].r, want[i].r);
+  }
+}
+
+TEST(Einsum, EllipsisIsMatMulsBroadcasting) {
+  Choices choices(3);
+  Tensor a = Random(choices, {3, 1, 2, 4}), b = Random(choices, {5, 4, 3});
+  auto want = Eval("MatMul", {a, b});
+  ASSERT_TRUE(want.ok()) << want.error().ToString();
+  for (std::string equation : {"...ij,...jk->...ik", "...ij , ...jk"}) {
+    auto y = Eval("Einsum", {a, b}, {{"equation", equation, {}}});
+    ASSERT_TRUE(y.ok()) << y.error().ToString();
+    ASSERT_EQ((*y)[0].shape(), (Shape{3, 5, 2, 3}));
+    for (int64_t i = 0; i < (*y)[0].size(); ++i)
+      EXPECT_NEAR((*y)[0].AsDouble(i), (*want)[0].AsDouble(i), 1e-5);
+  }
+}
+
+TEST(Einsum, RefusesBadEquations) {
+  Choices choices(3);
+  Tensor a = Random(choices, {2, 3});
+  for (std::string bad : {"", "i", "ijk->i", "ij->ii", "ij->k", "i..j->i", "ij,jk->ik", "ij->i->j",
+                          "i1->i", "......->", "ii->i", "->", "-", "ij->i,"}) {
+    auto y = Eval("Einsum", {a}, {{"equation", bad, {}}});
+    ASSERT_FALSE(y.ok()) << bad;
+    EXPECT_EQ(y.error().code, Code::kInvalid) << bad;
+  }
+}
+
+TEST(MatMul, FollowsNumpy) {
+  FieldContext context(4, {});
+  FieldScope scope(&context);
+  struct {
+    Shape a, b, y;
+    const char* equation;
+  } cases[] = {
+      {{3}, {3}, {}, "j,j->"},
+      {{3}, {3, 2}, {2}, "j,jk->k"},
+      {{2, 3}, {3}, {2}, "ij,j->i"},
+      {{3}, {4, 3, 2}, {4, 2}, "j,bjk->bk"},
+      {{4, 2, 3}, {3, 2}, {4, 2, 2}, "bij,jk->bik"},
+      {{2, 3}, {4, 3, 2}, {4, 2, 2}, "ij,bjk->bik"},
+      {{2, 1, 2, 3}, {4, 3, 2}, {2, 4, 2, 2}, "abij,bjk->abik"},
+      {{2, 0}, {0, 3}, {2, 3}, "ij,jk->ik"},
+  };
+  for (const auto& k : cases) {
+    SCOPED_TRACE(k.equation);
+    Choices choices(2);
+    Tensor a = Random(choices, k.a, Store::kField), b = Random(choices, k.b, Store::kField);
+    auto y = Eval("MatMul", {a, b}, {}, Store::kField);
+    auto want = Eval("Einsum", {a, b}, {{"equation", std::string(k.equation), {}}}, Store::kField);
+    ASSERT_TRUE(y.ok()) << y.error().ToString();
+    ASSERT_TRUE(want.ok()) << want.error().ToString();
+    EXPECT_EQ((*y)[0].shape(), k.y);
+    EXPECT_TRUE((*y)[0].Identical((*want)[0]));
+  }
+  Choices choices(2);
+  EXPECT_FALSE(Eval("MatMul", {Random(choices, {}), Random(choices, {3})}).ok());
+  EXPECT_FALSE(Eval("MatMul", {Random(choices, {2, 3}), Random(choices, {2, 3})}).ok());
+  EXPECT_FALSE(Eval("MatMul", {Random(choices, {2, 2, 3}), Random(choices, {3, 3, 3})}).ok());
+}
+
+TEST(MatMul, ChargesForWork) {
+  Choices choices(2);
+  Limits limits;
+  limits.flops = 100;
+  auto y = Eval("MatMul", {Random(choices, {5, 5}), Random(choices, {5, 5})}, {}, Store::kNative,
+                limits);
+  ASSERT_FALSE(y.ok());
+  EXPECT_EQ(y.error().code, Code::kLimit);
+}
+
+TEST(Gemm, ScalesAndBroadcasts) {
+  Tensor a = Tensor::Floats({2, 2}, {1, 2, 3, 4}), b = Tensor::Floats({1, 2}, {5, 6}),
+         c = Tensor::Floats({1}, {10});
+  std::vector<Attribute> attrs = {{"transA", int64_t{1}, {}},
+                                  {"transB", int64_t{1}, {}},
+                                  {"alpha", 2.0f, {}},
+                                  {"beta", 0.5f, {}}};
+  auto y = Eval("Gemm", {a, b, c}, attrs);
+  ASSERT_TRUE(y.ok()) << y.error().ToString();
+  EXPECT_TRUE((*y)[0].Identical(Tensor::Floats({2, 1}, {2 * 23 + 5, 2 * 34 + 5})));
+  EXPECT_FALSE(Eval("Gemm", {a, b, Tensor::Floats({3}, {1, 2, 3})}, attrs).ok());
+  EXPECT_FALSE(Eval("Gemm", {a, Tensor::Floats({2, 1, 1}, {1, 2})}).ok());
+}
+
+// The quantized product is the product of dequantized operands, quantized: in float and in the
+// field.
+TEST(QLinearMatMul, IsDequantizeMatMulQuantize) {
+  Choices choices(12);
+  Tensor a = Tensor::Make(DType::kUint8, {4, 9}).value(),
+         b = Tensor::Make(DType::kInt8, {9, 5}).value();
+  for (int64_t i = 0; i < a.size(); ++i) a.Set(i, static_cast<double>(choices.Below(256)));
+  for (int64_t i = 0; i < b.size(); ++i) b.Set(i, static_cast<double>(choices.Between(-128, 127)));
+  Tensor a_scale = Tensor::ScalarFloat(0.5f), b_scale = Tensor::ScalarFloat(0.25f),
+         y_scale = Tensor::ScalarFloat(64);
+  Tensor a_zero = Tensor::Of<uint8_t>(DType::kUint8, {}, {120}),
+         b_zero = Tensor::Of<int8_t>(DType::kInt8, {}, {-3});
+  Tensor y_zero = Tensor::Of<uint8_t>(DType::kUint8, {}, {100});
+  FieldContext context(4, {0.5, 0.25, 64});
+  FieldScope scope(&context);
+  for (Store store : {Store::kNative, Store::kDouble, Store::kField}) {
+    Tensor sa = a_scale.To(store), sb = b_scale.To(store), sy = y_scale.To(store);
+    auto got = Eval("QLinearMatMul", {a, sa, a_zero, b, sb, b_zero, sy, y_zero}, {}, store);
+    ASSERT_TRUE(got.ok()) << got.error().ToString();
+    Tensor left = Eval("DequantizeLinear", {a, sa, a_zero}, {}, store).value()[0];
+    Tensor right = Eval("DequantizeLinear", {b, sb, b_zero}, {}, store).value()[0];
+    Tensor product = Eval("MatMul", {left, right}, {}, store).value()[0];
+    Tensor want = Eval("QuantizeLinear", {product, sy, y_zero}, {}, store).value()[0];
+    EXPECT_TRUE((*got)[0].Identical(want));
+  }
 }
 
 }  // namespace
