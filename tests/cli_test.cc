@@ -241,6 +241,19 @@ TEST_F(Cli, ConformanceCountsPassedFailedUnsupported) {
             std::string::npos);
 }
 
+TEST_F(Cli, TextShowsAModelAndTurnsBackIntoIt) {
+  std::string model = Write("m.onnx", kSum);
+  Outcome shown = Run({"text", model});
+  EXPECT_NE(shown.out.find("y = Add(x, w)"), std::string::npos) << shown.out;
+  ASSERT_TRUE(WriteFile(Path("m.txt"), shown.out).ok());
+  EXPECT_EQ(Run({"text", Path("m.txt"), "--out", Path("again.onnx")}).code, 0);
+  EXPECT_EQ(ReadFile(Path("again.onnx")).value(), ReadFile(model).value());
+  ASSERT_TRUE(WriteFile(Path("bad.txt"), "graph() -> () {\n  y = }").ok());
+  ExpectError({"text", Path("bad.txt"), "--out", Path("bad.onnx")}, 3,
+              "bad.txt:2:7: wanted a name");
+  ExpectError({"text", Path("m.txt")}, 2, "--out");
+}
+
 TEST_F(Cli, OpsListsTheTable) {
   Outcome o = Run({"ops", "--json", "-"});
   ASSERT_EQ(o.code, 0);

@@ -1,6 +1,7 @@
 #include "interp/onnx_io.h"
 
 #include <gtest/gtest.h>
+#include <onnx/checker.h>
 #include <onnx/onnx_pb.h>
 
 #include <filesystem>
@@ -258,6 +259,23 @@ TEST(OnnxIo, ExternalDataIsWrittenBesideTheModelAndReadBack) {
   EXPECT_NE(LoadModel(folder / "m.onnx").error().message.find("has 460 bytes"), std::string::npos);
   fs::remove(folder / "m.onnx.data");
   EXPECT_EQ(LoadModel(folder / "m.onnx").error().code, Code::kInvalid);
+}
+
+TEST(OnnxIo, OnnxsOwnCheckerAcceptsWhatIsWritten) {
+  Folder folder;
+  Model model;
+  model.opsets[""] = 17;
+  model.graph.name = "g";
+  model.graph.inputs.push_back(ValueInfo::Of("x", DType::kFloat, {2}));
+  model.graph.outputs.push_back(ValueInfo::Of("y", DType::kFloat, {2}));
+  model.graph.SetInitializer("w", Tensor::Floats({2}, {1, 2}));
+  model.graph.nodes.push_back(MakeNode("Add", {"x", "w"}, {"y"}));
+  std::string path = folder / "m.onnx";
+  for (int64_t external_bytes : {-1, 0}) {
+    ASSERT_TRUE(SaveModel(model, path, {.external_bytes = external_bytes}).ok());
+    EXPECT_EQ(fs::exists(path + ".data"), external_bytes == 0);
+    EXPECT_NO_THROW(onnx::checker::check_model(path));
+  }
 }
 
 TEST(OnnxIo, ExternalDataStaysInTheFolder) {
