@@ -34,9 +34,10 @@ TEST(Convert, AppliesAsManyAsAsked) {
     Choices choices(seed);
     Result<Conversion> c = Convert(Source(), options, choices);
     ASSERT_TRUE(c.ok()) << c.error().ToString();
-    EXPECT_EQ(c->faults, 2);
-    EXPECT_EQ(c->rewrites + c->without_site.size(), 4u);
-    EXPECT_EQ(c->steps.size(), static_cast<size_t>(c->rewrites) + 4);  // and the scramble
+    // A fault may leave nothing that another one could damage.
+    EXPECT_EQ(c->faults + c->rewrites + c->without_site.size(), 6u);
+    EXPECT_GE(c->faults, 1);
+    EXPECT_EQ(c->steps.size(), static_cast<size_t>(c->faults + c->rewrites) + 2);  // the scramble
     EXPECT_TRUE(Validate(c->target).ok());
   }
 }
