@@ -11,6 +11,7 @@
 #include <fstream>
 
 #include "corpus/entry.h"
+#include "fuzz/report.h"
 #include "interp/onnx_io.h"
 
 namespace assay {
@@ -199,7 +200,9 @@ Status CampaignFolder::Checkpoint(bool final) {
                   fmt::format("# cases: {}\n", counts_.cases) + sequences_.ToText()));
   TRY(ReplaceFile(Path("state.json"),
                   Dump({{"cases", counts_.cases}, {"seconds", seconds()}}, -1)));
-  return ReplaceFile(Path("summary.json"), Dump(Summary(), 1));
+  TRY(ReplaceFile(Path("summary.json"), Dump(Summary(), 1)));
+  if (!final) return {};
+  return ReplaceFile(Path("report.html"), ReportHtml(TRY(ReadCampaigns({options_.out}))));
 }
 
 std::string ReplayCommand(const CaseOptions& options, int64_t index) {

@@ -160,7 +160,7 @@ void PrintSummary(std::FILE* out, const CampaignResult& r, const CampaignOptions
   }
   if (c.groups.size() > kShown)
     fmt::print(out, "  ... and {} more kinds in summary.json\n", c.groups.size() - kShown);
-  fmt::print(out, "results in {}\n", options.out);
+  fmt::print(out, "report in {}\n", (std::filesystem::path(options.out) / "report.html").string());
 }
 
 // ---- running
