@@ -61,6 +61,11 @@ void Cubic(S t, S a, S* w) {
 
 }  // namespace
 
+ResizeOperands ResizeOperandsOf(const OpSpec& spec) {
+  if (spec.since >= 11) return {1, 2, 3};
+  return {-1, spec.name == "Upsample" && spec.since < 9 ? -1 : 1, -1};
+}
+
 Fraction SimplestFraction(float v) {
   constexpr int64_t kMaxDenominator = 1024;
   for (int64_t den = 1; den <= kMaxDenominator; ++den) {

@@ -19,6 +19,12 @@ struct Fraction {
 // exact value. `v` is finite and positive.
 Fraction SimplestFraction(float v);
 
+// Input numbers of a row's operands; -1: this version has none.
+struct ResizeOperands {
+  int roi = -1, scales = -1, sizes = -1;
+};
+ResizeOperands ResizeOperandsOf(const OpSpec& spec);
+
 // One axis being resized.
 struct ResizedAxis {
   int64_t in = 1, out = 1;

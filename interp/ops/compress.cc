@@ -9,7 +9,6 @@ namespace assay {
 namespace {
 
 // ---- Compress: the slices of an axis (of the flattened X without one) where condition holds
-// ----------------------
 
 void CompressRule(RuleContext& c) {
   if (c.Ranked(1)) c.Require(c.Rank(1) == 1, "condition has one axis");
@@ -78,7 +77,6 @@ bool DrawCompress(Choices& choices, Draft& d) {
 }
 
 // ---- NonZero: the coordinates [rank, count] of the elements that are not 0
-// ---------------------------------------
 
 void NonZeroRule(RuleContext& c) {
   if (!c.Ranked(0)) return c.Out(0, DType::kInt64, {Dim::Unknown(), Dim::Unknown()});
@@ -127,7 +125,6 @@ bool DrawNonZero(Choices&, Draft& d) { return !d.inputs[0].dims.empty(); }
 
 // ---- Unique: the distinct slices of an axis (elements without one), where each first stood, which
 // one each input slice is, and how often each occurs
-// ------------------------------------------------------------------------------
 
 void UniqueRule(RuleContext& c) {
   bool flat = !c.HasAttr("axis");

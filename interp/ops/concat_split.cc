@@ -6,7 +6,6 @@ namespace assay {
 namespace {
 
 // ---- Concat
-// --------------------------------------------------------------------------------------------------
 
 void ConcatRule(RuleContext& c) {
   int known = -1;  // an input of known rank
@@ -78,7 +77,6 @@ bool DrawConcat(Choices& choices, Draft& d) {
 }
 
 // ---- Split
-// ---------------------------------------------------------------------------------------------------
 
 // The extents of the parts when they are said: an attribute until opset 12, an input since.
 bool PartsOf(RuleContext& c, bool* given, std::vector<int64_t>* parts) {

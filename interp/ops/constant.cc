@@ -7,7 +7,6 @@ namespace assay {
 namespace {
 
 // ---- Constant
-// ------------------------------------------------------------------------------------------------
 
 // The tensor that a Constant node holds; undefined for a sparse one.
 Tensor ValueOf(const Node& node) {
@@ -54,7 +53,6 @@ bool DrawConstant(Choices& choices, Draft& d) {
 }
 
 // ---- ConstantOfShape: Y[..] = value
-// --------------------------------------------------------------------------
 
 // The `value` attribute, a one-element tensor; float 0 when absent.
 Tensor FillValue(const Node& node) {
@@ -99,7 +97,6 @@ bool DrawConstantOfShape(Choices& choices, Draft& d) {
 }
 
 // ---- EyeLike: Y[i, j] = 1 where j = i + k, else 0
-// --------------------------------------------------------------
 
 constexpr DTypeSet kEyeTypes = kFloats16 | kInts | Bit(DType::kBool);
 
@@ -136,7 +133,6 @@ bool DrawEyeLike(Choices& choices, Draft& d) {
 }
 
 // ---- Range: Y[i] = start + i * delta for i < max(ceil((limit - start) / delta), 0)
-// -----------------------------
 
 Dim CountOfInts(int64_t start, int64_t limit, int64_t delta) {
   __int128 span = static_cast<__int128>(limit) - start, step = delta;

@@ -8,7 +8,6 @@ namespace assay {
 namespace {
 
 // ---- Gather: Y[.., i.., ..] = X[.., indices[i..], ..] on one axis
-// -----------------------------------------------
 
 void GatherRule(RuleContext& c) {
   if (!c.Ranked(0) || !c.Ranked(1)) return c.OutUnranked(0, c.dtype(0));
@@ -75,7 +74,6 @@ bool DrawGather(Choices& choices, Draft& d) {
 }
 
 // ---- GatherElements: Y[i0, .., ik, ..] = X[i0, .., indices[i0, .., ik, ..], ..]
-// ---------------------------------
 
 void GatherElementsRule(RuleContext& c) {
   if (!c.Ranked(1)) return c.OutUnranked(0, c.dtype(0));
@@ -135,7 +133,6 @@ bool DrawGatherElements(Choices& choices, Draft& d) {
 }
 
 // ---- GatherND: Y[b.., i.., ..] = X[b.., indices[b.., i.., :], ..]
-// -----------------------------------------------
 
 void GatherNDRule(RuleContext& c) {
   if (!c.Ranked(0) || !c.Ranked(1)) return c.OutUnranked(0, c.dtype(0));

@@ -17,6 +17,7 @@ void OneHotRule(RuleContext& c) {
   if (c.Ranked(2))
     c.Require(c.Rank(2) == 1 && (c.In(2, 0) == Dim(2)) != Truth::kFalse, "values is [off, on]");
   if (!c.Ranked(0)) return c.OutUnranked(0, c.dtype(2));
+  c.Require(c.Rank(0) >= 1, "indices has at least one axis");
   int axis = c.Axis(c.IntValue("axis"), c.Rank(0) + 1);
   std::vector<double> depth;
   Dim extent = Dim::Unknown();
@@ -72,7 +73,8 @@ Status OneHotKernel(KernelContext& c) {
 
 bool DrawOneHot(Choices& choices, Draft& d) {
   d.attrs.clear();
-  if (!d.concrete(0) || !IsInt(d.inputs[0].dtype)) return false;  // other numbers seldom count
+  if (!d.concrete(0) || d.inputs[0].dims.empty() || !IsInt(d.inputs[0].dtype))
+    return false;  // other numbers seldom count
   int rank = static_cast<int>(d.inputs[0].dims.size());
   int64_t depth = choices.Between(1, 6);
   if (ElementsOfInput(d, 0) * depth > d.max_elements || ElementsOfInput(d, 0) == 0) return false;

@@ -13,7 +13,6 @@ Status KeepElements(KernelContext& c) {
 }
 
 // ---- Reshape
-// -------------------------------------------------------------------------------------------------
 
 // Extents asked for: 0 copies the extent of the input (allowzero: is 0), -1 is what is left.
 std::vector<Dim> ReshapedDims(RuleContext& c, const std::vector<int64_t>& want, bool allow_zero) {
@@ -117,7 +116,6 @@ bool DrawReshape(Choices& choices, Draft& d) {
 }
 
 // ---- Flatten
-// -------------------------------------------------------------------------------------------------
 
 // [d0..dn) -> [d0 * .. * d(axis-1), d(axis) * .. * d(n-1)]
 void FlattenRule(RuleContext& c) {
@@ -138,7 +136,6 @@ bool DrawFlatten(Choices& choices, Draft& d) {
 }
 
 // ---- Squeeze and Unsqueeze
-// -----------------------------------------------------------------------------------
 
 // The axes, an attribute until opset 12 and an input since. False when they are an input of unknown
 // value.

@@ -81,7 +81,6 @@ Result<Tensor*> CopyOfData(KernelContext& c) {
 }
 
 // ---- ScatterElements: Y[i0, .., indices[i0, .., ik, ..], ..] = updates[i0, .., ik, ..]
-// --------------------------
 
 void ScatterElementsRule(RuleContext& c) {
   bool ranked = c.Ranked(0) && c.Ranked(1) && c.Ranked(2);
@@ -180,7 +179,6 @@ bool DrawScatterElements(Choices& choices, Draft& d) {
 }
 
 // ---- ScatterND: Y[indices[i.., :], ..] = updates[i.., ..]
-// -------------------------------------------------------
 
 void ScatterNDRule(RuleContext& c) {
   if (c.Ranked(0) && c.Ranked(1)) {
@@ -255,7 +253,6 @@ bool DrawScatterND(Choices& choices, Draft& d) {
 }
 
 // ---- rows
-// ----------------------------------------------------------------------------------------------------
 
 void DeprecatedRule(RuleContext& c) {
   c.Require(false, "Scatter is deprecated since opset 11; ScatterElements takes its place");

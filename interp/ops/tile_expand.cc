@@ -7,7 +7,6 @@ namespace assay {
 namespace {
 
 // ---- Tile
-// ----------------------------------------------------------------------------------------------------
 
 void TileRule(RuleContext& c) {
   if (c.Ranked(1)) c.Require(c.Rank(1) == 1, "repeats has one axis");
@@ -58,7 +57,6 @@ bool DrawTile(Choices& choices, Draft& d) {
 }
 
 // ---- Expand
-// --------------------------------------------------------------------------------------------------
 
 void ExpandRule(RuleContext& c) {
   if (c.Ranked(1)) c.Require(c.Rank(1) == 1, "shape has one axis");

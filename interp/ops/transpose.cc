@@ -60,7 +60,7 @@ Status TransposeKernel(KernelContext& c) {
 bool DrawTranspose(Choices& choices, Draft& d) {
   d.attrs.clear();
   size_t rank = d.inputs[0].dims.size();
-  if (choices.Chance(0.15)) return true;  // reversed
+  if (rank == 0 || choices.Chance(0.15)) return true;  // reversed
   std::vector<int64_t> perm(rank);
   std::iota(perm.begin(), perm.end(), 0);
   if (rank == 4 && choices.Chance(0.4)) {

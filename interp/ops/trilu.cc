@@ -8,7 +8,6 @@ namespace assay {
 namespace {
 
 // ---- Trilu
-// ---------------------------------------------------------------------------------------------------
 
 void TriluRule(RuleContext& c) {
   if (c.Ranked(0)) c.Require(c.Rank(0) >= 2, "input has at least two axes");
@@ -50,7 +49,6 @@ bool DrawTrilu(Choices& choices, Draft& d) {
 }
 
 // ---- ReverseSequence
-// -----------------------------------------------------------------------------------------
 
 void ReverseSequenceRule(RuleContext& c) {
   int64_t batch = c.IntValue("batch_axis"), time = c.IntValue("time_axis");
