@@ -36,7 +36,9 @@ Strings ConstantArguments(const View& v, int i) {
     return v.Constant(y) && !v.IsOutput(y) ? Strings{"initializer"} : Strings{};
   }
   Strings arguments;
+  const OpSpec* row = FindOp("", "Constant", v.opset());
   for (size_t k : InitializerSlots(v, i)) {
+    if (!row || !Contains(row->outputs[0].types, v.ConstantInput(i, k)->dtype())) continue;
     // One reader among several may ask for it: the first.
     if (v.Readers(v.node(i).inputs[k])[0] == i && !v.IsOutput(v.node(i).inputs[k]))
       arguments.push_back(Slot("node", k));

@@ -97,7 +97,8 @@ std::optional<Hidden> HiddenBefore(const View& v, int i) {
   bool conv = v.Is(i, "Conv") && v.node(i).Int("group", 1) == 1;
   if ((!conv && !v.IsAny(i, {"Gemm", "MatMul"})) || !IsFloatTensor(v.ConstantInput(i, 1)))
     return std::nullopt;
-  if (v.node(i).Int("transA", 0) != 0 || v.ConstantInput(i, 1)->rank() < 2) return std::nullopt;
+  int rank = v.ConstantInput(i, 1)->rank();
+  if (v.node(i).Int("transA", 0) != 0 || (conv ? rank < 3 : rank != 2)) return std::nullopt;
   Hidden h;
   std::string x = v.node(i).inputs[0];
   int reader = i;

@@ -8,6 +8,8 @@
 namespace assay {
 namespace {
 
+using Strings = std::vector<std::string>;
+
 // The constant Pad of spatial axes, none negative, that alone feeds node i; added to the node's own
 // pads. Nothing when its value is not `value`.
 std::optional<std::vector<int64_t>> PadsTogether(const View& v, int i, double value) {
@@ -60,9 +62,9 @@ Status SplitPad(Edit& e, int i) {
 }
 
 // ---- B01 ----
-std::vector<std::string> ConvPadArguments(const View& v, int i) {
+Strings ConvPadArguments(const View& v, int i) {
   if (!v.Is(i, "Conv")) return {};
-  std::vector<std::string> arguments;
+  Strings arguments;
   if (PadsTogether(v, i, 0)) arguments.push_back("fold");
   if (HasPads(v, i)) arguments.push_back("split");
   return arguments;
@@ -79,16 +81,15 @@ bool InsideKernel(const View& v, int i, const std::vector<int64_t>& pads) {
   }
   return true;
 }
-std::vector<std::string> PoolPadArguments(const View& v, int i) {
+Strings PoolPadArguments(const View& v, int i) {
   std::optional<Window> w = v.IsAny(i, {"AveragePool", "MaxPool"}) ? WindowOf(v, i) : std::nullopt;
   if (!w || w->ceil) return {};
   if (v.Is(i, "MaxPool")) {
     std::optional<std::vector<int64_t>> pads = PadsTogether(v, i, -INFINITY);
     bool plain = v.node(i).outputs.size() == 1;  // indices count the padding otherwise
-    return pads && plain && InsideKernel(v, i, *pads) ? std::vector<std::string>{"fold"}
-                                                      : std::vector<std::string>{};
+    return pads && plain && InsideKernel(v, i, *pads) ? Strings{"fold"} : Strings{};
   }
-  std::vector<std::string> arguments;
+  Strings arguments;
   bool counts = v.node(i).Int("count_include_pad", 0) != 0;
   bool none = std::all_of(w->pads.begin(), w->pads.end(), [](int64_t p) { return p == 0; });
   std::optional<std::vector<int64_t>> pads = PadsTogether(v, i, 0);
@@ -109,13 +110,18 @@ Status RewritePoolPad(Edit& e, int i, const std::string& argument) {
 }
 
 // ---- B03 ----
-std::vector<std::string> AutoPadArguments(const View& v, int i) {
+Strings AutoPadArguments(const View& v, int i) {
   if (!v.IsAny(i, {"Conv", "MaxPool", "AveragePool"})) return {};
   std::optional<Window> w = WindowOf(v, i);
   if (!w || w->ceil) return {};
-  if (w->auto_pad != "NOTSET") return {"explicit"};
+  bool pool = !v.Is(i, "Conv");
+  if (w->auto_pad != "NOTSET") {
+    // A pool refuses explicit pads as wide as its kernel, which a stride beyond the kernel can ask
+    // for.
+    return !pool || InsideKernel(v, i, w->pads) ? Strings{"explicit"} : Strings{};
+  }
   // The pads that an auto_pad would choose, by asking for a node that has it.
-  std::vector<std::string> arguments;
+  Strings arguments;
   bool none = std::all_of(w->pads.begin(), w->pads.end(), [](int64_t p) { return p == 0; });
   if (none) arguments.push_back("VALID");
   for (const char* same : {"SAME_UPPER", "SAME_LOWER"}) {
@@ -167,8 +173,8 @@ std::optional<std::vector<int64_t>> TransposePads(const View& v, int i) {
   }
   return pads;
 }
-std::vector<std::string> OutputShapeArguments(const View& v, int i) {
-  return TransposePads(v, i) ? std::vector<std::string>{"pads"} : std::vector<std::string>{};
+Strings OutputShapeArguments(const View& v, int i) {
+  return TransposePads(v, i) ? Strings{"pads"} : Strings{};
 }
 Status ExplicitTransposePads(Edit& e, int i, const std::string&) {
   Node n = e.Copy(i);
@@ -179,7 +185,7 @@ Status ExplicitTransposePads(Edit& e, int i, const std::string&) {
 }
 
 // ---- B47 ----
-std::vector<std::string> StorageArguments(const View& v, int i) {
+Strings StorageArguments(const View& v, int i) {
   bool unused = v.Is(i, "MaxPool") && v.opset() >= 8 &&
                 (v.node(i).outputs.size() == 1 || v.node(i).outputs[1].empty());
   if (!unused) return {};
