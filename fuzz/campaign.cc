@@ -74,8 +74,7 @@ class CrashNotes {
   std::string path_;
 };
 
-// ---- the crew
-// -----------------------------------------------------------------------------------------------------
+// ---- the crew ----
 
 constexpr int64_t kAheadOfJob = 32;  // results that may wait for an earlier case, for each job
 constexpr std::chrono::milliseconds kProgressEvery{200};

@@ -1,17 +1,16 @@
 #include "oracle/judge.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
 #include "oracle/metric.h"
+#include "oracle/probes.h"
 
 namespace assay {
 namespace {
 
-// ---- the interface
-// ------------------------------------------------------------------------------------------
+// ---- the interface ----
 
 std::string Declared(const ValueInfo& v) {
   std::string text = DTypeName(v.dtype);
@@ -73,103 +72,36 @@ std::string InterfaceDifference(const Graph& source, const Graph& target) {
   return {};
 }
 
-// ---- inputs
-// -------------------------------------------------------------------------------------------------
+// ---- the pair ----
 
-// How one set of inputs is made out of standard normal ones.
-enum class Corner { kNone, kPositive, kZeros, kEqual, kRamp };
-struct InputKind {
-  double scale = 1, shift = 0;
-  Corner corner = Corner::kNone;
-  int64_t extent = 2;    // of symbols
-  int64_t integers = 4;  // integers lie in [0, integers)
-  // Large inputs overflow in one form of a computation and not in another: no finite value is
-  // expected of them.
-  bool moderate() const { return scale <= 3; }
-};
-
-// The first ones are what every model is tried on; the corners follow.
-const InputKind kKinds[] = {
-    {1, 0, Corner::kNone, 2, 4},       {3, 0, Corner::kNone, 3, 2},
-    {0.3, 0, Corner::kPositive, 2, 8}, {1, 0, Corner::kRamp, 3, 3},
-    {30, 0, Corner::kNone, 1, 16},     {1e-3, 1, Corner::kNone, 2, 1},
-    {0, 0, Corner::kZeros, 2, 1},      {1, 0, Corner::kEqual, 4, 2},
-    {1000, 0, Corner::kNone, 2, 100},  {1e-3, 0, Corner::kNone, 5, 2},
-};
-constexpr size_t kKindCount = sizeof(kKinds) / sizeof(kKinds[0]);
 constexpr int kCornerSets = 4, kNativeSets = 2;
 
-void Reshape(Tensor& t, const InputKind& kind, Choices& choices) {
-  if (t.dtype() == DType::kString || t.dtype() == DType::kBool) return;
-  bool real = IsFloat(t.dtype());
-  double first = t.size() > 0 ? t.AsDouble(0) : 0;
-  for (int64_t i = 0; i < t.size(); ++i) {
-    double x = t.AsDouble(i);
-    if (!real) {
-      x = kind.corner == Corner::kZeros
-              ? 0
-              : static_cast<double>(choices.Below(static_cast<uint64_t>(kind.integers)));
-    } else {
-      if (kind.corner == Corner::kPositive) x = std::fabs(x);
-      if (kind.corner == Corner::kEqual) x = first;
-      if (kind.corner == Corner::kRamp)
-        x = static_cast<double>(i % 17 - 8) / 4;  // duplicates and zeros
-      x = x * kind.scale + kind.shift;
-    }
-    t.Set(i, x);
-  }
-}
-
-Result<std::vector<Tensor>> MakeInputs(const Model& model, const InputKind& kind, uint64_t seed) {
-  std::vector<Tensor> inputs = TRY(RandomInputs(model, seed, kind.extent));
-  Choices choices(MixSeeds(seed, 77));
-  for (Tensor& t : inputs) Reshape(t, kind, choices);
-  return inputs;
-}
-
-bool Finite(const std::vector<Tensor>& tensors) {
-  for (const Tensor& t : tensors) {
-    if (!IsFloat(t.dtype())) continue;
-    for (int64_t i = 0; i < t.size(); ++i) {
-      if (!std::isfinite(t.AsDouble(i))) return false;
-    }
-  }
-  return true;
-}
-
-// ---- the pair
-// -----------------------------------------------------------------------------------------------
-
-// One set of inputs, in double or in the models' own element types. False: the source does not run
-// on it, or it says nothing.
-bool TrySet(const Yardstick& source, const Program& target, const InputKind& kind, uint64_t seed,
-            const Limits& limits, Store store, Comparison* out) {
+// Probe `k`, in double or in the models' own element types. False: the source does not run on it,
+// or it says nothing.
+bool TrySet(const Yardstick& source, const Program& target, int k, const JudgeOptions& options,
+            Store store, Comparison* out) {
   const Model& model = source.program().model();
-  Result<std::vector<Tensor>> inputs = MakeInputs(model, kind, seed);
-  if (!inputs.ok()) return false;
-  MetricOptions options{MixSeeds(seed, 1), limits, store == Store::kNative};
-  Result<Reference> reference = source.Measure(*inputs, options);
+  MetricOptions metric{MixSeeds(options.seed, 1), options.limits, store == Store::kNative};
   // Integers are often indices: where large ones fall outside, small ones may not.
-  for (int64_t below : {2, 1}) {
-    if (reference.ok() || kind.integers <= below) continue;
-    InputKind smaller = kind;
-    smaller.integers = below;
-    inputs = MakeInputs(model, smaller, seed);
-    if (inputs.ok()) reference = source.Measure(*inputs, options);
+  for (int64_t integers_below : {0, 2, 1}) {
+    Result<Probe> probe = MakeProbe(model, k, options.seed, integers_below);
+    if (!probe.ok()) return false;
+    Result<Reference> reference = source.Measure(probe->inputs, metric);
+    if (!reference.ok()) continue;
+    *out = CompareTarget(*reference, target, probe->inputs, options.limits, store);
+    return !out->finite_mismatch || (probe->moderate && reference->finite());
   }
-  if (!reference.ok()) return false;
-  *out = CompareTarget(*reference, target, *inputs, limits, store);
-  return !out->finite_mismatch || (kind.moderate() && Finite(reference->outputs()));
+  return false;
 }
 
 // Whoever differs from itself is not judged. "" when both models are steady.
-std::string Unsteady(const Yardstick& source, const Program& target, const InputKind& kind,
-                     uint64_t seed, const Limits& limits, Store store, const Comparison& first) {
+std::string Unsteady(const Yardstick& source, const Program& target, int k,
+                     const JudgeOptions& options, Store store, const Comparison& first) {
   Comparison c;
-  if (TrySet(source, source.program(), kind, seed, limits, store, &c) && c.beyond()) {
+  if (TrySet(source, source.program(), k, options, store, &c) && c.beyond()) {
     return "the source differs from itself: " + c.note;
   }
-  if (!TrySet(source, target, kind, seed, limits, store, &c) || c.margin != first.margin ||
+  if (!TrySet(source, target, k, options, store, &c) || c.margin != first.margin ||
       c.max_abs != first.max_abs) {
     return "the target differs from itself: " + first.note;
   }
@@ -207,16 +139,14 @@ Result<Judgement> JudgePair(const Model& source, const Model& target, const Judg
   int ran = 0, sets = std::max(options.samples, 1) + kCornerSets;
   for (int k = 0; k < sets + kNativeSets; ++k) {
     Store store = k < sets ? Store::kDouble : Store::kNative;
-    size_t set = static_cast<size_t>(k < sets ? k : k - sets);
-    const InputKind& kind = kKinds[set % kKindCount];
-    uint64_t seed = MixSeeds(options.seed, set);
+    int set = k < sets ? k : k - sets;
     Comparison c;
-    if (!TrySet(*yardstick, *program, kind, seed, options.limits, store, &c)) continue;
+    if (!TrySet(*yardstick, *program, set, options, store, &c)) continue;
     ran += store == Store::kDouble;
     j.margin = std::max(j.margin, c.margin);
     j.max_abs = std::max(j.max_abs, c.max_abs);
     if (!c.beyond()) continue;
-    std::string unsteady = Unsteady(*yardstick, *program, kind, seed, options.limits, store, c);
+    std::string unsteady = Unsteady(*yardstick, *program, set, options, store, c);
     if (!unsteady.empty()) return NotJudged(unsteady);
     j.differs = true;
     j.why = store == Store::kNative ? "in their own element types, " + c.note : c.note;

@@ -271,6 +271,15 @@ void Reference::Widen(int runs, bool attributes) {
     PerturbedRun(MixSeeds(options_.seed, static_cast<uint64_t>(runs_++)), attributes);
 }
 
+bool Reference::finite() const {
+  for (const Tensor& t : outputs_) {
+    for (int64_t i = 0; IsFloat(t.dtype()) && i < t.size(); ++i) {
+      if (!std::isfinite(t.data<double>()[i])) return false;
+    }
+  }
+  return true;
+}
+
 double Reference::Bound(size_t o, int64_t i) const {
   const Tensor& t = outputs_[o];
   double spread = spread_.empty() ? 0 : spread_[o][i];

@@ -88,6 +88,8 @@ class Reference {
   // Compares outputs, in any store, with the reference. Widens the bound by further perturbed runs
   // while the difference is beyond it, so that a reported difference has stood 20 of them.
   Comparison Compare(const std::vector<Tensor>& others);
+  // Is every element of them a finite number?
+  bool finite() const;
   // The bound of element i of output o as known now; infinity when masked.
   double Bound(size_t o, int64_t i) const;
 

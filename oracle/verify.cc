@@ -7,6 +7,7 @@
 #include "interp/choices.h"
 #include "oracle/lab.h"
 #include "oracle/metric.h"
+#include "oracle/probes.h"
 #include "oracle/repair_search.h"
 
 namespace assay {
@@ -74,6 +75,7 @@ class Verifier {
  private:
   Status StepArchitecture();
   Status StepAccuracyAndError();
+  Status TryProbes(const Yardstick& yardstick, const Program& target, const MetricOptions& metric);
   void StepTime();
   void Decide();
   Status Localize();
@@ -128,6 +130,20 @@ Status Verifier::StepArchitecture() {
   return {};
 }
 
+// Where nothing is proved, equality on plain inputs says little: the corners as well, until one differs.
+Status Verifier::TryProbes(const Yardstick& yardstick, const Program& target, const MetricOptions& metric) {
+  for (int k = 0; k < kProbeKinds && !comparison_.beyond(); ++k) {
+    Result<Probe> probe = MakeProbe(source_, k, options_.seed ^ 0x9c0b);
+    Result<Reference> reference = probe.ok() ? yardstick.Measure(probe->inputs, metric) : Result<Reference>(probe.error());
+    if (!reference.ok()) continue;
+    Comparison c = CompareTarget(*reference, target, probe->inputs, options_.limits);
+    if (c.finite_mismatch && !(probe->moderate && reference->finite())) continue;
+    ++v_.error.samples;
+    comparison_.Merge(c);
+  }
+  return {};
+}
+
 Status Verifier::StepAccuracyAndError() {
   if (!same_interface_) return {};
   samples_ = TRY(Samples(source_, options_));
@@ -161,6 +177,7 @@ Status Verifier::StepAccuracyAndError() {
       target_right += got[0] == options_.labels[k];
     }
   }
+  if (!v_.architecture.proved && options_.inputs.empty()) TRY(TryProbes(yardstick, *target, metric));
   v_.accuracy.agreement = labels ? static_cast<double>(agree) / static_cast<double>(labels) : 1;
   v_.accuracy.verdict = agree == labels ? Verdict::kEquivalent : Verdict::kUndecided;
   if (!options_.labels.empty()) {

@@ -40,8 +40,7 @@ const char kDetails[] =
     "\n"
     "Exit codes: 0 nothing found, 1 findings, 130 interrupted.";
 
-// ---- shards
-// -------------------------------------------------------------------------------------------------------
+// ---- shards ----
 
 // "I/N"; "auto" reads what an array job of Kubernetes or Slurm has set.
 Status ParseShard(const std::string& text, CampaignOptions* options) {
@@ -80,8 +79,7 @@ Status ParseShard(const std::string& text, CampaignOptions* options) {
   return {};
 }
 
-// ---- what people see
-// ----------------------------------------------------------------------------------------------
+// ---- what people see ----
 
 class LiveLine {
  public:
@@ -163,8 +161,7 @@ void PrintSummary(std::FILE* out, const CampaignResult& r, const CampaignOptions
   fmt::print(out, "report in {}\n", (std::filesystem::path(options.out) / "report.html").string());
 }
 
-// ---- running
-// ------------------------------------------------------------------------------------------------------
+// ---- running ----
 
 Result<int> RunOneCase(const Flags& f) {
   const CampaignOptions& o = f.campaign;
