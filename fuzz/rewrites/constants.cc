@@ -10,7 +10,7 @@ namespace assay {
 namespace {
 
 using Strings = std::vector<std::string>;
-constexpr int64_t kMaxFolded = 1 << 20;  // elements
+constexpr int64_t kMaxFolded = 1 << 20;  // elements of all operands and results of a folded node
 
 std::string Slot(const char* what, size_t k) { return what + std::to_string(k); }
 size_t SlotOf(const std::string& argument) {
@@ -74,7 +74,7 @@ std::optional<std::vector<Tensor>> Folded(const View& v, int i) {
   for (size_t k = 0; k < n.inputs.size(); ++k) {
     if (!n.HasInput(k)) continue;
     const Tensor* t = v.ConstantInput(i, k);
-    if (!t || t->size() > kMaxFolded) return std::nullopt;
+    if (!t) return std::nullopt;
     bool parameter = k < spec->inputs.size() && spec->inputs[k].parameter;
     inputs[k] = parameter ? *t : t->To(Store::kDouble);
     args[k] = &inputs[k];
@@ -98,12 +98,25 @@ bool AllConstant(const View& v, int i) {
   }
   return true;
 }
-Strings FoldArguments(const View& v, int i) {
-  if (AllConstant(v, i)) {
-    bool output = std::any_of(v.node(i).outputs.begin(), v.node(i).outputs.end(),
-                              [&](const std::string& o) { return v.IsOutput(o); });
-    return !output && Folded(v, i) ? Strings{"fold"} : Strings{};
+// Are all outputs of node i inner values, and is it small enough to evaluate?
+bool Foldable(const View& v, int i) {
+  if (!AllConstant(v, i) || !IsDeterministic(v, i)) return false;
+  int64_t elements = 0;
+  auto add = [&](const std::string& value) {
+    std::optional<Shape> shape = v.Extents(value);
+    elements += shape ? std::min(ElementCount(*shape), kMaxFolded + 1) : kMaxFolded + 1;
+  };
+  for (const std::string& x : v.node(i).inputs) {
+    if (!x.empty()) add(x);
   }
+  for (const std::string& y : v.node(i).outputs) {
+    if (v.IsOutput(y)) return false;
+    if (!y.empty()) add(y);
+  }
+  return elements <= kMaxFolded;
+}
+Strings FoldArguments(const View& v, int i) {
+  if (AllConstant(v, i)) return Foldable(v, i) ? Strings{"fold"} : Strings{};
   Strings arguments;
   for (size_t k : InitializerSlots(v, i)) {
     const Tensor& t = *v.ConstantInput(i, k);
@@ -115,10 +128,11 @@ Status RewriteFold(Edit& e, int i, const std::string& argument) {
   const View& v = e.view();
   const Node& n = v.node(i);
   if (argument == "fold") {
-    std::vector<Tensor> values = *Folded(v, i);
+    std::optional<std::vector<Tensor>> values = Folded(v, i);
+    if (!values) return DoesNotApply("the folded values are not finite, or can't be computed");
     e.Remove(i);
     for (size_t o = 0; o < n.outputs.size(); ++o) {
-      if (!n.outputs[o].empty()) e.graph().initializers.push_back({n.outputs[o], values[o], {}});
+      if (!n.outputs[o].empty()) e.graph().initializers.push_back({n.outputs[o], (*values)[o], {}});
     }
     return {};
   }
