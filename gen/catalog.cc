@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "gen/domain.h"
+#include "gen/restrictions.h"
 #include "gen/solver.h"
 
 namespace assay {
@@ -113,19 +114,6 @@ double WeightOf(const OpSpec& spec) {
   return weight;
 }
 
-// What the specification allows but leaves without a meaning that runtimes share.
-struct Restriction {
-  const char* op;
-  int since_lo, since_hi;  // versions of the row
-  DTypeSet without;        // element types of input 0 that are not generated
-  int max_outputs;
-};
-constexpr int kAny = 1 << 10;
-constexpr Restriction kRestrictions[] = {
-    {"Erf", 1, kAny, kInts, kAny},  // runtimes refuse integers
-    {"Dropout", 1, 11, 0, 1},       // the mask outside training is not specified before opset 12
-};
-
 constexpr int kFirstOpset = 7, kLastOpset = 30;
 
 }  // namespace
@@ -159,12 +147,8 @@ Catalog::Catalog(int opset) {
     Row row;
     row.spec = &spec;
     row.weight = WeightOf(spec);
-    row.input_types = spec.inputs[0].types;
-    for (const Restriction& r : kRestrictions) {
-      if (spec.name != r.op || spec.since < r.since_lo || spec.since > r.since_hi) continue;
-      row.input_types &= ~r.without;
-      row.max_outputs = std::min(row.max_outputs, r.max_outputs);
-    }
+    row.input_types = spec.inputs[0].types & ~RestrictedTypes(spec);
+    row.max_outputs = MaxGeneratedOutputs(spec);
     bool any = false;
     for (int r = 0; r <= kMaxRank; ++r) {
       row.ranks[r] = Prober(spec).Vectors(r);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "gen/domain.h"
+#include "gen/restrictions.h"
 
 namespace assay {
 namespace {
@@ -124,6 +125,7 @@ void Planner::DrawSomeAttributes(Plan* plan, int rank, bool defaults_only) {
   problem_.attributes.clear();
   for (const AttrSpec& a : plan->spec->attrs) {
     if (!a.required && (defaults_only || choices_.Chance(a.domain.solve ? 0.35 : 0.5))) continue;
+    if (RestrictedAttribute(*plan->spec, a.name)) continue;
     if (a.domain.solve) {
       std::vector<Dim> unknown = UnknownAttribute(a, rank);
       if (!unknown.empty()) problem_.attributes[a.name] = std::move(unknown);
@@ -131,6 +133,10 @@ void Planner::DrawSomeAttributes(Plan* plan, int rank, bool defaults_only) {
     }
     std::optional<AttrValue> v = DrawAttr(choices_, a, rank);
     if (v) plan->node.Set(a.name, *std::move(v));
+  }
+  if (plan->node.String("auto_pad", "NOTSET") != "NOTSET") {
+    problem_.attributes.erase("pads");
+    plan->node.Erase("pads");
   }
 }
 
@@ -278,7 +284,7 @@ bool Planner::Finish(Plan* plan, const TypeInfo* want) {
       plan->node.Set(name, std::move(values));
   }
   plan->types = problem_.inputs;
-  return true;
+  return !Restricted(*plan->spec, plan->node, plan->types);
 }
 
 bool Planner::Forward(const Row& row, int first, Plan* plan) {

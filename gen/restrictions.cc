@@ -1,0 +1,87 @@
+#include "gen/restrictions.h"
+
+namespace assay {
+namespace {
+
+constexpr int kAny = 1 << 10;
+
+struct RowRestriction {
+  const char* op;
+  int last_since;    // of the row; kAny: every version
+  DTypeSet without;  // element types of input 0
+  int max_outputs;
+};
+constexpr RowRestriction kRows[] = {
+    {"Erf", kAny, kInts, kAny},  // runtimes refuse integers
+    {"Dropout", 11, 0, 1},       // the mask outside training is not specified before opset 12
+};
+
+struct AttributeRestriction {
+  const char *op, *attr;
+};
+constexpr AttributeRestriction kAttributes[] = {
+    {"TopK", "sorted"},  // the order of an unsorted answer is free
+};
+
+struct NodeRestriction {
+  const char* op;
+  bool (*restricted)(const Node&, std::span<const TypeInfo>);
+};
+
+bool AutoPads(const Node& n) { return n.String("auto_pad", "NOTSET") != "NOTSET"; }
+bool SamePads(const Node& n) { return n.String("auto_pad", "").starts_with("SAME"); }
+bool Dilates(const Node& n) {
+  for (int64_t d : n.Ints("dilations")) {
+    if (d > 1) return true;
+  }
+  return false;
+}
+
+constexpr NodeRestriction kNodes[] = {
+    // Refused beside an auto_pad, even where they are 0.
+    {"", [](const Node& n, auto) { return AutoPads(n) && n.Find("pads") != nullptr; }},
+    {"Conv", [](const Node& n, auto) { return SamePads(n) && Dilates(n); }},
+    // An output_padding that no convolution could have lost.
+    {"ConvTranspose",
+     [](const Node& n, auto) {
+       std::vector<int64_t> extra = n.Ints("output_padding"), strides = n.Ints("strides");
+       for (size_t i = 0; i < extra.size(); ++i) {
+         if (extra[i] >= (i < strides.size() ? strides[i] : 1) && extra[i] > 0) return true;
+       }
+       return false;
+     }},
+};
+
+}  // namespace
+
+DTypeSet RestrictedTypes(const OpSpec& spec) {
+  DTypeSet without = 0;
+  for (const RowRestriction& r : kRows) {
+    if (spec.name == r.op && spec.since <= r.last_since) without |= r.without;
+  }
+  return without;
+}
+
+int MaxGeneratedOutputs(const OpSpec& spec) {
+  int most = kAny;
+  for (const RowRestriction& r : kRows) {
+    if (spec.name == r.op && spec.since <= r.last_since) most = std::min(most, r.max_outputs);
+  }
+  return most;
+}
+
+bool RestrictedAttribute(const OpSpec& spec, const std::string& attr) {
+  for (const AttributeRestriction& r : kAttributes) {
+    if (spec.name == r.op && attr == r.attr) return true;
+  }
+  return false;
+}
+
+bool Restricted(const OpSpec& spec, const Node& node, std::span<const TypeInfo> inputs) {
+  for (const NodeRestriction& r : kNodes) {
+    if ((*r.op == 0 || spec.name == r.op) && r.restricted(node, inputs)) return true;
+  }
+  return false;
+}
+
+}  // namespace assay
