@@ -124,6 +124,9 @@ void Planner::DrawSomeAttributes(Plan* plan, int rank, bool defaults_only) {
   plan->node.attrs.clear();
   problem_.attributes.clear();
   for (const AttrSpec& a : plan->spec->attrs) {
+    // A draw callback knows which of its attributes go together; what it leaves out is at its
+    // default.
+    if (plan->spec->draw && !a.domain.solve && !a.required) continue;
     if (!a.required && (defaults_only || choices_.Chance(a.domain.solve ? 0.35 : 0.5))) continue;
     if (RestrictedAttribute(*plan->spec, a.name)) continue;
     if (a.domain.solve) {

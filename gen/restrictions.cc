@@ -12,8 +12,9 @@ struct RowRestriction {
   int max_outputs;
 };
 constexpr RowRestriction kRows[] = {
-    {"Erf", kAny, kInts, kAny},  // runtimes refuse integers
-    {"Dropout", 11, 0, 1},       // the mask outside training is not specified before opset 12
+    {"Erf", kAny, kInts, kAny},           // runtimes refuse integers
+    {"Compress", 9, ~DTypeSet{0}, kAny},  // libonnx infers no type for its output
+    {"Dropout", 11, 0, 1},  // the mask outside training is not specified before opset 12
 };
 
 struct AttributeRestriction {
@@ -37,10 +38,38 @@ bool Dilates(const Node& n) {
   return false;
 }
 
+// A stride is larger than its window.
+bool Skips(const Node& n, std::span<const TypeInfo> inputs) {
+  std::vector<int64_t> strides = n.Ints("strides"), kernel = n.Ints("kernel_shape");
+  for (size_t i = 0; i < strides.size(); ++i) {
+    int64_t window = i < kernel.size() ? kernel[i]
+                     : inputs.size() > 1 && i + 2 < inputs[1].dims.size()
+                         ? inputs[1].dims[i + 2].value()
+                         : 1;
+    if (strides[i] > window) return true;
+  }
+  return false;
+}
+
+// Zero points are one for all; one a row or column is where runtimes part.
+bool OddZeroPoints(const Node&, std::span<const TypeInfo> inputs) {
+  for (size_t i = 2; i < inputs.size(); ++i) {
+    if (inputs[i].dims.size() > 1) return true;
+    if (!inputs[i].dims.empty() && inputs[i].dims[0].value() != 1) return true;
+  }
+  return false;
+}
+
 constexpr NodeRestriction kNodes[] = {
+    {"MatMulInteger", OddZeroPoints},
+    {"ConvInteger", OddZeroPoints},
     // Refused beside an auto_pad, even where they are 0.
     {"", [](const Node& n, auto) { return AutoPads(n) && n.Find("pads") != nullptr; }},
-    {"Conv", [](const Node& n, auto) { return SamePads(n) && Dilates(n); }},
+    // Runtimes ignore or refuse dilations when they compute SAME pads, and windows that skip inputs
+    // would need
+    // negative ones.
+    {"", [](const Node& n,
+            std::span<const TypeInfo> in) { return SamePads(n) && (Dilates(n) || Skips(n, in)); }},
     // An output_padding that no convolution could have lost.
     {"ConvTranspose",
      [](const Node& n, auto) {

@@ -77,7 +77,8 @@ struct Draft {
   void Set(const std::string& attr, AttrValue v);
   void SetConstant(size_t i, Tensor t);      // grows `inputs` and `constants`
 };
-// Returns false when the drafted inputs can't be served (the generator tries others).
+// It gets no attributes and decides on all of them, but for required ones that it leaves out and those that the
+// solver is to find. Returns false when the drafted inputs can't be served (the generator tries others).
 using DrawFn = bool (*)(Choices&, Draft&);
 using EvalFn = Status (*)(KernelContext&);
 
