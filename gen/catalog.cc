@@ -149,6 +149,7 @@ Catalog::Catalog(int opset) {
     row.weight = WeightOf(spec);
     row.input_types = spec.inputs[0].types & ~RestrictedTypes(spec);
     row.max_outputs = MaxGeneratedOutputs(spec);
+    if (row.input_types == 0) continue;
     bool any = false;
     for (int r = 0; r <= kMaxRank; ++r) {
       row.ranks[r] = Prober(spec).Vectors(r);

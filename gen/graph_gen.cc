@@ -7,6 +7,7 @@
 #include "gen/domain.h"
 #include "gen/guards.h"
 #include "gen/planner.h"
+#include "gen/recipe.h"
 
 namespace assay {
 namespace {
@@ -39,7 +40,10 @@ class Generator {
     }
     if (builder_.nodes().empty())
       return LimitHit("no operator could be placed; allow more operators or types");
-    return Generated{builder_.Finish(), builder_.InputSample(0), builder_.OutputSample(0)};
+    Generated g{builder_.Finish(), builder_.InputSample(0), builder_.OutputSample(0)};
+    g.model.ir_version = IrVersionFor(options_.opset);
+    g.model.producer = "assay";
+    return g;
   }
 
  private:

@@ -1,0 +1,67 @@
+#include "gen/recipe.h"
+
+namespace assay {
+namespace {
+
+constexpr int kMaxNodes = 100'000;
+constexpr int kFirstOpset = 7, kLastOpset = 26;
+
+std::string Joined(const std::vector<std::string>& names) {
+  std::string s;
+  for (const std::string& n : names) s += (s.empty() ? "" : ",") + n;
+  return s;
+}
+
+Status CheckNames(const std::vector<std::string>& names) {
+  for (const std::string& n : names) {
+    if (!KnownOp("", n)) return Usage("unknown operator '" + n + "'");
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string Recipe::Command() const {
+  std::string s = "assay generate --seed " + std::to_string(seed) + " --first " +
+                  std::to_string(index) + " --count 1 --nodes " + std::to_string(nodes) +
+                  " --opset " + std::to_string(opset);
+  if (profile != "default") s += " --profile " + profile;
+  if (!ops.empty()) s += " --ops " + Joined(ops);
+  if (!exclude.empty()) s += " --exclude " + Joined(exclude);
+  return s;
+}
+
+Result<GenOptions> OptionsOf(const Recipe& recipe) {
+  GenOptions options = TRY(GenOptions::Profile(recipe.profile));
+  if (recipe.nodes < 1 || recipe.nodes > kMaxNodes) {
+    return Usage("the number of nodes is 1 to " + std::to_string(kMaxNodes) + "; got " +
+                 std::to_string(recipe.nodes));
+  }
+  if (recipe.opset < kFirstOpset || recipe.opset > kLastOpset) {
+    return Usage("the opset is " + std::to_string(kFirstOpset) + " to " +
+                 std::to_string(kLastOpset) + "; got " + std::to_string(recipe.opset));
+  }
+  TRY(CheckNames(recipe.ops));
+  TRY(CheckNames(recipe.exclude));
+  options.nodes = recipe.nodes;
+  options.opset = recipe.opset;
+  if (!recipe.ops.empty()) options.ops = recipe.ops;
+  options.exclude = recipe.exclude;
+  return options;
+}
+
+Result<Generated> Make(const Recipe& recipe, const GenOptions& options, OpChooser* chooser) {
+  Choices choices(MixSeeds(recipe.seed, recipe.index));
+  Generated g = TRY(GenerateCase(choices, options, chooser));
+  g.model.metadata[kRecipeKey] = recipe.Command();
+  return g;
+}
+
+int64_t IrVersionFor(int opset) {
+  if (opset <= 17) return 8;
+  if (opset <= 20) return 9;
+  if (opset <= 22) return 10;
+  return opset <= 23 ? 11 : 13;
+}
+
+}  // namespace assay

@@ -1,0 +1,36 @@
+// A recipe: everything that decides a generated model, as the flags that make it again. It is
+// written into the model's metadata, so that a model found in a corpus or a bug report says where
+// it came from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "gen/graph_gen.h"
+
+namespace assay {
+
+struct Recipe {
+  uint64_t seed = 0;
+  uint64_t index = 0;  // the model is number `index` of its seed
+  int nodes = 10;
+  int opset = 17;
+  std::string profile = "default";
+  std::vector<std::string> ops, exclude;
+
+  // "assay generate --seed 3 --first 17 --count 1 --nodes 10 --opset 17"
+  std::string Command() const;
+};
+
+inline constexpr const char* kRecipeKey = "assay.recipe";  // in Model::metadata
+
+// Errors: Usage for an unknown profile, an unknown operator name or numbers out of range.
+Result<GenOptions> OptionsOf(const Recipe& recipe);
+// Model number recipe.index; `options` are OptionsOf(recipe). The same recipe gives the same bytes.
+Result<Generated> Make(const Recipe& recipe, const GenOptions& options,
+                       OpChooser* chooser = nullptr);
+
+// The oldest IR version that may import an opset of ai.onnx, 8 for those up to 17.
+int64_t IrVersionFor(int opset);
+
+}  // namespace assay
