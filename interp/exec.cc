@@ -28,7 +28,7 @@ Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const
       args[i] = &widened[i];
     }
   }
-  std::vector<TypeInfo> inferred = TRY(InferNode(spec, node, type_ptrs, args));
+  std::vector<TypeInfo> inferred = TRY(InferNodeAt(opset, spec, node, type_ptrs, args));
   if (!spec.eval) return Unsupported("operator " + spec.name + " has no kernel");
   KernelContext context(spec, node, std::move(args), std::move(inferred), store, limits, opset);
   TRY(spec.eval(context));

@@ -105,6 +105,16 @@ Result<std::vector<TypeInfo>> InferNode(const OpSpec& spec, const Node& node,
   return context.result();
 }
 
+Result<std::vector<TypeInfo>> InferNodeAt(int opset, const OpSpec& spec, const Node& node,
+                                          const std::vector<const TypeInfo*>& inputs,
+                                          const std::vector<const Tensor*>& values) {
+  Result<std::vector<TypeInfo>> out = InferNode(spec, node, inputs, values);
+  bool newer = spec.domain.empty() && opset > kNewestOpset && spec.since <= kNewestOpset;
+  if (out.ok() || !newer || out.error().code != Code::kInvalid) return out;
+  return Unsupported(out.error().message + "; opset " + std::to_string(opset) + " may allow it, " + spec.name +
+                     " is known up to opset " + std::to_string(kNewestOpset));
+}
+
 Result<const OpSpec*> RowFor(const Model& model, const Node& node) {
   std::string domain = node.domain == "ai.onnx" ? "" : node.domain;
   int opset = model.Opset(domain);
@@ -202,7 +212,8 @@ Result<Inference> Infer(const Model& model, const std::map<std::string, int64_t>
       auto c = known.constants.find(name);
       values.push_back(c == known.constants.end() ? nullptr : &c->second);
     }
-    Result<std::vector<TypeInfo>> out = InferNode(*spec, *n, types, values);
+    Result<std::vector<TypeInfo>> out =
+        InferNodeAt(model.Opset(spec->domain), *spec, *n, types, values);
     if (!out.ok()) return out.error().In(NodeLabel(*n));
     FoldConstant(*spec, *n, types, values, *out, model.Opset(n->domain), &known);
     for (size_t i = 0; i < n->outputs.size(); ++i) {

@@ -21,6 +21,15 @@ Result<std::vector<TypeInfo>> InferNode(const OpSpec& spec, const Node& node,
                                         const std::vector<const TypeInfo*>& inputs,
                                         const std::vector<const Tensor*>& values);
 
+// The table holds every version of its operators up to this operator set of ai.onnx, and some later ones.
+inline constexpr int kNewestOpset = 17;
+
+// The same for a node of a model that imports `opset` of the row's domain: what breaks a row is Unsupported,
+// not Invalid, when that operator set is newer than the table (kNewestOpset) and may have changed the operator.
+Result<std::vector<TypeInfo>> InferNodeAt(int opset, const OpSpec& spec, const Node& node,
+                                          const std::vector<const TypeInfo*>& inputs,
+                                          const std::vector<const Tensor*>& values);
+
 // The row for a node of a model, or the error: unknown operator or domain is Unsupported.
 Result<const OpSpec*> RowFor(const Model& model, const Node& node);
 
