@@ -90,6 +90,10 @@ class GraphBuilder {
   bool AcceptOutput(const OpSpec& spec, const std::array<Sample, kSamples>& out, bool varies) const;
   bool Stable(const OpSpec& spec, const Node& node, const std::vector<int>& inputs,
               const Outputs& out) const;
+  // Does sample `sample` stay (nearly) the same when the inputs move by what rounding could
+  // explain?
+  bool Steadfast(const OpSpec& spec, const Node& node, const std::vector<int>& inputs,
+                 const Outputs& out, int sample, bool flip, bool move_exact) const;
   void Describe(const OpSpec& spec, const Node& node, const std::vector<int>& inputs, int output,
                 GenValue* v) const;
   std::vector<int> Order() const;

@@ -18,6 +18,8 @@ constexpr RowRestriction kRows[] = {
     {"ReduceLogSum", kAny, kInts, kAny},
     {"ReduceL2", kAny, kInts, kAny},
     {"ReduceMean", kAny, kInts, kAny},
+    {"MeanVarianceNormalization", kAny, ~Bit(DType::kFloat),
+     kAny},                               // libonnx's function body is float's
     {"Compress", 9, ~DTypeSet{0}, kAny},  // libonnx infers no type for its output
     {"Dropout", 11, 0, 1},  // the mask outside training is not specified before opset 12
 };
@@ -65,7 +67,30 @@ bool OddZeroPoints(const Node&, std::span<const TypeInfo> inputs) {
   return false;
 }
 
+// Runtimes know LRN of images, with windows that have a middle.
+bool OddLrn(const Node& n, std::span<const TypeInfo> inputs) {
+  return inputs[0].dims.size() != 4 || n.Int("size", 1) % 2 == 0;
+}
+
+// One element has no variance; what is left of it depends on the order of subtraction.
+bool NoVariance(const Node&, std::span<const TypeInfo> inputs) {
+  for (size_t i = 2; i < inputs[0].dims.size(); ++i) {
+    if (inputs[0].dims[i].value() > 1) return false;
+  }
+  return true;
+}
+bool NoVarianceBehind(const Node& n, std::span<const TypeInfo> inputs) {
+  int64_t rank = static_cast<int64_t>(inputs[0].dims.size()), axis = n.Int("axis", -1);
+  for (int64_t i = axis < 0 ? axis + rank : axis; i >= 0 && i < rank; ++i) {
+    if (inputs[0].dims[i].value() > 1) return false;
+  }
+  return true;
+}
+
 constexpr NodeRestriction kNodes[] = {
+    {"InstanceNormalization", NoVariance},
+    {"LayerNormalization", NoVarianceBehind},
+    {"LRN", OddLrn},
     {"MatMulInteger", OddZeroPoints},
     {"ConvInteger", OddZeroPoints},
     // Refused beside an auto_pad, even where they are 0.
