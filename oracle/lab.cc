@@ -268,6 +268,11 @@ Lab::Impl::Run1 Lab::Impl::RunOne(Context& c, const Prepared& m, const Snaps& sn
   }
   for (size_t n = 0; n < m.nodes.size(); ++n) {
     const PreparedNode& pn = m.nodes[n];
+    // Behind a node that fails the rest goes on as far as it can.
+    if (std::any_of(pn.inputs.begin(), pn.inputs.end(),
+                    [&](int i) { return i >= 0 && m.initializer[i] < 0 && !run.values[i].defined(); })) {
+      continue;
+    }
     uint64_t node_key = pn.hash;
     for (int i : pn.inputs) node_key = Mix(node_key ^ (i < 0 ? 1 : key[i]));
     auto seen = c.memo.find(node_key);
@@ -297,10 +302,11 @@ Lab::Impl::Run1 Lab::Impl::RunOne(Context& c, const Prepared& m, const Snaps& sn
           loaded.ok() ? EvalNode(*pn.row, *pn.node, args, Store::kField, options.limits, m.model.Opset(pn.node->domain))
                       : Result<std::vector<Tensor>>(loaded.error());
       if (!out.ok()) {
+        if (run.failed_node >= 0) continue;
         run.failure = out.error().ToString();
         run.code = out.error().code;
         run.failed_node = static_cast<int>(n);
-        return run;
+        continue;
       }
       Context::Seen s{std::move(*out), {}};
       for (const Tensor& t : s.outputs) s.signatures.push_back(t.defined() ? Sign(t) : Signature{});

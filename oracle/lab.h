@@ -30,8 +30,8 @@ struct Trace {
   // Constants: initializer values equal to a fold of the source within rounding / beyond it.
   int snapped = 0;
   std::vector<int> foreign;                        // initializer values that are neither the source's nor a fold of its
-  std::string failure;                             // why the execution stopped early ("" when it did not)
-  int failed_node = -1;
+  std::string failure;                             // of the first node that does not run ("": all do)
+  int failed_node = -1;                            // values behind it stay undefined
   Code failure_code = Code::kInvalid;
   // Signatures of graph outputs, shapes and types included.
   std::vector<uint64_t> OutputKeys() const;

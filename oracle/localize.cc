@@ -14,19 +14,19 @@ Alignment Align(const Trace& source, const Trace& target) {
   std::unordered_map<uint64_t, int> ordered, multiset, in_target;
   for (size_t v = 0; v < s.names.size(); ++v) {
     const Signature& g = source.signature[v];
-    if (!g.defined() || s.constant[v]) continue;
+    if (!g.defined()) continue;
     ordered.emplace(g.ordered, static_cast<int>(v));
     multiset.emplace(g.multiset, static_cast<int>(v));
   }
   for (size_t v = 0; v < t.names.size(); ++v) {
     const Signature& g = target.signature[v];
-    if (!g.defined() || t.constant[v]) continue;
+    if (!g.defined()) continue;
     in_target.emplace(g.ordered, static_cast<int>(v));
     if (auto it = ordered.find(g.ordered); it != ordered.end()) a.source_of[v] = it->second;
     else if (auto m = multiset.find(g.multiset); m != multiset.end()) a.permuted_of[v] = m->second;
   }
   for (size_t v = 0; v < s.names.size(); ++v) {
-    if (!source.signature[v].defined() || s.constant[v]) continue;
+    if (!source.signature[v].defined()) continue;
     if (auto it = in_target.find(source.signature[v].ordered); it != in_target.end()) a.target_of[v] = it->second;
   }
 
@@ -46,7 +46,8 @@ Alignment Align(const Trace& source, const Trace& target) {
   for (int i : a.unequal) {
     if (i < static_cast<int>(t.outputs.size())) visit(t.producer[t.outputs[i]]);
   }
-  auto departs = [&](int v) { return v >= 0 && !t.constant[v] && a.source_of[v] < 0; };
+  // What is computed from constants departs too: a converter may have frozen what depends on the inputs.
+  auto departs = [&](int v) { return v >= 0 && t.producer[v] >= 0 && a.source_of[v] < 0; };
   while (!work.empty()) {
     int n = work.back();
     work.pop_back();

@@ -18,7 +18,7 @@ struct Alignment {
   std::vector<int> target_of;     // source value -> first target value equal in order; -1: missing in the target
   std::vector<int> unequal;       // graph outputs (by index) that differ
   std::vector<char> diverged;     // target node -> lies in the diverged region
-  std::vector<int> frontier;      // diverged nodes whose non-constant operands are aligned, in topological order
+  std::vector<int> frontier;      // diverged nodes whose operands are aligned or constants, in topological order
   int region = 0;                 // number of diverged nodes
 
   bool equal() const { return unequal.empty(); }

@@ -78,23 +78,72 @@ Model ReplaceNode(const Prepared& m, int node, NodePtr replacement) {
   return out;
 }
 
-Model Redirect(const Prepared& m, int from, const std::string& to) {
+namespace {
+// Nodes whose outputs nobody reads, directly or through other such nodes.
+std::set<std::string> DeadOutputs(const Graph& g) {
+  Graph live = g;
+  live.RemoveDead();
+  std::set<std::string> kept, dead;
+  for (const NodePtr& n : live.nodes) kept.insert(n->outputs.begin(), n->outputs.end());
+  for (const NodePtr& n : g.nodes) {
+    for (const std::string& o : n->outputs) {
+      if (!kept.count(o)) dead.insert(o);
+    }
+  }
+  return dead;
+}
+}  // namespace
+
+void RemoveNewlyDead(const Graph& before, Graph* after) {
+  std::set<std::string> was_dead = DeadOutputs(before), is_dead = DeadOutputs(*after);
+  std::erase_if(after->nodes, [&](const NodePtr& n) {
+    return std::all_of(n->outputs.begin(), n->outputs.end(),
+                       [&](const std::string& o) { return is_dead.count(o) && !was_dead.count(o); });
+  });
+  std::set<std::string> read_before, read;
+  for (const NodePtr& n : before.nodes) {
+    for (const std::string& r : ReadBy(*n)) read_before.insert(r);
+  }
+  for (const NodePtr& n : after->nodes) {
+    for (const std::string& r : ReadBy(*n)) read.insert(r);
+  }
+  std::erase_if(after->initializers, [&](const Initializer& i) {
+    return !read.count(i.name) && read_before.count(i.name) && !after->IsOutput(i.name) && !after->FindInput(i.name);
+  });
+}
+
+namespace {
+// Graph output `name` becomes what `to` holds; what made it keeps its readers under an inner name.
+void RedirectOutput(const Prepared& m, const std::string& name, const std::string& to, Graph* g) {
+  std::string inner = name + "__inner";
+  g->RedirectReaders(name, inner);
+  for (NodePtr& n : g->nodes) {
+    if (std::find(n->outputs.begin(), n->outputs.end(), name) == n->outputs.end()) continue;
+    auto renamed = std::make_shared<Node>(*n);
+    std::replace(renamed->outputs.begin(), renamed->outputs.end(), name, inner);
+    n = renamed;
+  }
+  if (m.number.count(to) == 0) {
+    // A value that the edit itself made can carry the output's name.
+    g->RedirectReaders(to, name);
+    for (NodePtr& n : g->nodes) {
+      if (std::find(n->outputs.begin(), n->outputs.end(), to) == n->outputs.end()) continue;
+      auto renamed = std::make_shared<Node>(*n);
+      std::replace(renamed->outputs.begin(), renamed->outputs.end(), to, name);
+      n = renamed;
+    }
+  } else {
+    g->nodes.push_back(MakeNode("Identity", {to == name ? inner : to}, {name}, {}, name + "__healed"));
+  }
+}
+}  // namespace
+
+Model Redirect(const Prepared& m, int from, const std::string& to, Readers readers) {
   Model out = m.model;
   Graph& g = out.graph;
   const std::string name = m.names[from];
-  g.RedirectReaders(name, to, false);
-  // A graph output keeps its name: an Identity takes over, unless it can be renamed away.
-  if (g.IsOutput(name)) {
-    std::unordered_map<std::string, int> made = g.Producers();
-    auto maker = made.find(name);
-    if (maker != made.end()) {
-      auto dead = std::make_shared<Node>(*g.nodes[maker->second]);
-      std::replace(dead->outputs.begin(), dead->outputs.end(), name, name + "__replaced");
-      g.nodes[maker->second] = dead;
-    }
-    g.nodes.push_back(MakeNode("Identity", {to}, {name}, {}, name + "__healed"));
-  }
-  g.RemoveDead();
+  if (readers == Readers::kAll) g.RedirectReaders(name, to);
+  if (g.IsOutput(name)) RedirectOutput(m, name, to, &g);
   return out;
 }
 
@@ -144,6 +193,11 @@ Result<std::string> ImportSlice(const RepairScene& scene, int source_value, cons
     if (scene.target.signature[v].defined() && !t.constant[v] && !avoid.count(static_cast<int>(v))) {
       usable.emplace(scene.target.signature[v].ordered, static_cast<int>(v));
     }
+  }
+  // Of several equal values the one that the edited place reads already.
+  for (int i : scene.node().inputs) {
+    auto it = i >= 0 && scene.target.signature[i].defined() ? usable.find(scene.target.signature[i].ordered) : usable.end();
+    if (it != usable.end() && !t.constant[i] && !avoid.count(i)) it->second = i;
   }
   std::map<int, std::string> name_of;  // source value -> target name
   auto same_shape = [&](int sv, int tv) {

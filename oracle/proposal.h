@@ -31,6 +31,10 @@ struct RepairScene {
   const std::vector<std::vector<int>>& source_readers;
   const std::vector<std::vector<int>>& target_readers;
 
+  // The same scene at another node.
+  RepairScene At(int target_node) const {
+    return {pool, source, target, alignment, target_node, source_readers, target_readers};
+  }
   const PreparedNode& node() const { return target.model->nodes[frontier]; }
   const Prepared& s() const { return *source.model; }
   const Prepared& t() const { return *target.model; }
@@ -55,8 +59,12 @@ const std::vector<RepairStrategy>& RepairStrategies();
 
 // The model with node `index` (of `m`'s topological order) replaced.
 Model ReplaceNode(const Prepared& m, int node, NodePtr replacement);
-// The model in which every reader of `from`, graph outputs included, reads `to`; what then is dead is removed.
-Model Redirect(const Prepared& m, int from, const std::string& to);
+// The model in which the readers of `from` read `to`: all, or the graph outputs alone. Graph outputs keep their
+// names. What then is dead is left to RemoveNewlyDead.
+enum class Readers : uint8_t { kAll, kOutputs };
+Model Redirect(const Prepared& m, int from, const std::string& to, Readers readers = Readers::kAll);
+// Removes from `after` what nobody reads any more and somebody did in `before`; what was dead before stays.
+void RemoveNewlyDead(const Graph& before, Graph* after);
 // Makes source value `v` available in `model` (an edit of the target), by copying the source nodes between it and
 // target values that equal source values; returns its name. `avoid`: target values that may not be used (they
 // depend on the place that is edited). Errors when operators can't be copied (another operator set).

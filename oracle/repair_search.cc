@@ -79,23 +79,22 @@ std::vector<InterfaceFix> FixInputs(const Model& source, const Model& target) {
   return fixes;
 }
 
-// Drops output declarations that inference no longer agrees with, and puts nodes in topological order.
-Result<Model> Tidy(Model m, const Model& source) {
+// Puts nodes in topological order, drops what an edit of `before` left unread, and declares the outputs as inferred.
+// A model that inference refuses is passed on only where its predecessor was refused too (`lenient`).
+Result<Model> Tidy(Model m, const Model& before, bool lenient) {
+  RemoveNewlyDead(before.graph, &m.graph);
   std::vector<NodePtr> order = TRY(Sorted(m.graph));
   m.graph.nodes = std::move(order);
-  Result<Inference> known = Infer(m);
-  if (!known.ok()) return known.error();
-  for (size_t i = 0; i < m.graph.outputs.size(); ++i) {
-    ValueInfo& o = m.graph.outputs[i];
-    const TypeInfo& t = known->types.at(o.name);
-    if (i < source.graph.outputs.size() && t.Static()) {
-      o.dtype = t.dtype;
-      o.shape = ValueInfo::Of(o.name, t.dtype, t.StaticShape()).shape;
-    } else if (i < source.graph.outputs.size() && source.graph.outputs[i].dtype == t.dtype) {
-      o.shape = source.graph.outputs[i].shape;
-    }
-  }
   m.graph.value_info.clear();
+  Result<Inference> known = Infer(m);
+  if (!known.ok()) {
+    if (lenient) return m;
+    return known.error();
+  }
+  for (ValueInfo& o : m.graph.outputs) {
+    const TypeInfo& t = known->types.at(o.name);
+    if (t.Static()) o = ValueInfo::Of(o.name, t.dtype, t.StaticShape());
+  }
   return m;
 }
 
@@ -114,7 +113,6 @@ bool FixOutputs(const Trace& source, const Trace& target, InterfaceFix* fix) {
   if (want == got) return false;
   fix->model = target.model->model;
   fix->model.graph.outputs = chosen;
-  fix->model.graph.RemoveDead();
   fix->healed.difference = {"IO", chosen.empty() ? "" : chosen[0].name, "", "graph outputs", "the source's order",
                             got.size() != want.size() ? "extra outputs" : "permuted", true, 0};
   fix->healed.edit = {"IO", chosen.empty() ? "" : chosen[0].name, "put the graph outputs in the source's order"};
@@ -168,12 +166,12 @@ Status Search::HealInterface(SearchResult* r) {
     int best_region = INT32_MAX;
     std::vector<Model> tidied(fixes.size());
     for (size_t i = 0; i < fixes.size(); ++i) {
-      Result<Model> m = Tidy(fixes[i].model, source_);
+      Result<Model> m = Tidy(fixes[i].model, r->fixed, true);
       if (!m.ok()) continue;
       tidied[i] = *m;
       Result<Trace> t = lab_->Run(*m, 1, false);
       int region = 1 << 20;
-      if (t.ok() && t->failed_node < 0) region = Align(lab_->source(), *t).region;
+      if (t.ok()) region = Align(lab_->source(), *t).region + (t->failed_node >= 0 ? 1 << 10 : 0);
       if (region < best_region) best_region = region, best = &fixes[i];
     }
     if (!best) return Invalid("the target can't take the source's inputs");
@@ -204,7 +202,7 @@ bool Search::Round(const Trace& trace, const Alignment& alignment, SearchResult*
   for (const auto& candidate : proposals) {
     // A larger edit is not looked at when a small one has healed something.
     if (OutOfTime() || (best && candidate.first.size > std::max(best->first.size, kSmallEdit))) break;
-    Result<Model> tidy = Tidy(candidate.first.model, source_);
+    Result<Model> tidy = Tidy(candidate.first.model, r->fixed, trace.failed_node >= 0);
     if (!tidy.ok()) continue;
     Result<Trace> t = lab_->Run(*tidy, contexts_, false);
     if (!t.ok()) continue;
@@ -268,7 +266,7 @@ Result<SearchResult> Search::Run(const Model& target) {
     }
     InterfaceFix outputs;
     if (FixOutputs(lab_->source(), *trace, &outputs)) {
-      Result<Model> tidy = Tidy(outputs.model, source_);
+      Result<Model> tidy = Tidy(outputs.model, r.fixed, false);
       if (tidy.ok()) {
         r.fixed = std::move(*tidy);
         r.steps.push_back(outputs.healed);

@@ -1,6 +1,7 @@
 // Folded constants (WB): a target constant that is neither the source's nor a fold of the source's within rounding
 // takes the value that a correct fold has, in the target's own form. The bias of the node follows its weights.
 #include <algorithm>
+#include <cmath>
 
 #include "oracle/proposal.h"
 
@@ -52,10 +53,67 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
   }
 }
 
+// The numbers that formulas are spelled with; a drifted one among the nodes behind the frontier goes back to the
+// nearest of these or of the source's own scalars.
+void ProposeLiterals(const RepairScene& scene, std::vector<Proposal>* out) {
+  constexpr int kSteps = 4;
+  constexpr double kNear = 0.2;  // of the magnitude
+  std::vector<double> literals = {0, 1, -1, 0.5, -0.5, 2, 3, 6, 1.0 / 6, 0.7071067811865476, 1.4142135623730951};
+  for (size_t v = 0; v < scene.s().names.size(); ++v) {
+    if (scene.s().initializer[v] < 0) continue;
+    const Tensor& t = scene.s().Initial(static_cast<int>(v));
+    if (IsFloat(t.dtype()) && t.size() == 1) literals.push_back(t.AsDouble(0));
+  }
+  std::vector<int> level{scene.frontier};
+  std::set<int> seen{scene.frontier};
+  for (int step = 0; step <= kSteps; ++step) {
+    std::vector<int> next;
+    for (int n : level) {
+      const PreparedNode& tn = scene.t().nodes[n];
+      for (size_t i = 0; i < tn.inputs.size(); ++i) {
+        int v = tn.inputs[i];
+        if (v < 0 || scene.t().initializer[v] < 0) continue;
+        const Tensor& t = scene.t().Initial(v);
+        if (!IsFloat(t.dtype()) || t.size() != 1) continue;
+        for (double literal : literals) {
+          double off = std::fabs(literal - t.AsDouble(0));
+          if (off == 0 || off > kNear * std::max(std::fabs(literal), 1e-30)) continue;
+          Tensor value = t.Clone();
+          value.Set(0, literal);
+          if (value.Identical(t)) continue;
+          Proposal p;
+          p.model = scene.t().model;
+          std::string formal = "input " + std::to_string(i) + " (" + tn.row->InputAt(static_cast<int>(i)).name + ")";
+          p.difference.cls = "WB";
+          p.difference.target_node = SiteName(*tn.node);
+          p.difference.what = formal;
+          p.difference.source_value = TensorText(value);
+          p.difference.target_value = TensorText(t);
+          p.what = "set " + formal + " to " + TensorText(value);
+          p.model.graph.SetInitializer(scene.t().names[v], std::move(value));
+          out->push_back(std::move(p));
+        }
+      }
+      for (int o : tn.outputs) {
+        if (o < 0) continue;
+        for (int r : scene.target_readers[o]) {
+          if (scene.alignment.diverged[r] && seen.insert(r).second) next.push_back(r);
+        }
+      }
+    }
+    level = std::move(next);
+  }
+}
+
+void ProposeAll(const RepairScene& scene, std::vector<Proposal>* out) {
+  Propose(scene, out);
+  ProposeLiterals(scene, out);
+}
+
 }  // namespace
 
 RepairStrategy repair_folded_weight() {
-  return {"folded_weight", "WB", "A constant takes the value that a correct fold of the source's constants has.", Propose};
+  return {"folded_weight", "WB", "A constant takes the value that a correct fold of the source's constants has.", ProposeAll};
 }
 
 }  // namespace assay

@@ -16,7 +16,7 @@ std::string ClassOfCopies(const RepairScene& scene, const std::vector<const Node
   return "CG";
 }
 
-void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
+void ProposeAt(const RepairScene& scene, std::vector<Proposal>* out) {
   const PreparedNode& tn = scene.node();
   const Prepared& s = scene.s();
   std::set<int> avoid;
@@ -52,7 +52,6 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
     for (NodePtr& n : p.model.graph.nodes) {
       if (n == tn.node) n = node;
     }
-    p.model.graph.RemoveDead();
     p.difference.cls = ClassOfCopies(scene, copied, data);
     p.difference.target_node = SiteName(*tn.node);
     p.difference.source_node = copied.empty() ? SiteName(*sn.node) : SiteName(*copied[0]);
@@ -63,6 +62,27 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
                             : "insert " + std::to_string(copied.size()) + " missing node(s), " + copied[0]->op + " first";
     p.size = static_cast<int>(copied.size()) + rewired;
     out->push_back(std::move(p));
+  }
+}
+
+// At the frontier node, and at diverged nodes a few steps behind it: what lies between may not belong there.
+void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
+  constexpr int kSteps = 2;
+  std::vector<int> level{scene.frontier};
+  std::set<int> seen{scene.frontier};
+  for (int step = 0; step <= kSteps; ++step) {
+    std::vector<int> next;
+    for (int n : level) {
+      RepairScene there = scene.At(n);
+      ProposeAt(there, out);
+      for (int o : scene.t().nodes[n].outputs) {
+        if (o < 0) continue;
+        for (int r : scene.target_readers[o]) {
+          if (scene.alignment.diverged[r] && seen.insert(r).second) next.push_back(r);
+        }
+      }
+    }
+    level = std::move(next);
   }
 }
 

@@ -7,7 +7,7 @@
 namespace assay {
 namespace {
 
-constexpr size_t kTargetValues = 4, kSourceValues = 6, kMostCopied = 12;
+constexpr size_t kTargetValues = 10, kSourceValues = 6, kMostCopied = 12;
 
 bool SameType(const RepairScene& scene, int sv, int tv, bool* same_shape) {
   const Tensor &a = scene.source.values[0][sv], &b = scene.target.values[0][tv];
@@ -27,16 +27,18 @@ std::vector<int> Missing(const RepairScene& scene) {
   return missing;
 }
 
-void ProposePair(const RepairScene& scene, int sv, int tv, size_t most, std::vector<Proposal>* out) {
+void ProposePair(const RepairScene& scene, int sv, int tv, size_t most, std::vector<Proposal>* out,
+                 Readers readers = Readers::kAll) {
   Proposal p;
   p.model = scene.t().model;
   std::vector<const Node*> copied;
-  std::set<int> avoid = DependentsOf(scene.t(), tv, scene.target_readers);
+  std::set<int> avoid;
+  if (readers == Readers::kAll) avoid = DependentsOf(scene.t(), tv, scene.target_readers);
   Result<std::string> name = ImportSlice(scene, sv, avoid, &p.model, &copied, most);
-  if (!name.ok() || *name == scene.t().names[tv]) return;
+  if (!name.ok() || (*name == scene.t().names[tv] && readers == Readers::kAll)) return;
   Prepared edited = scene.t();
   edited.model = std::move(p.model);
-  p.model = Redirect(edited, tv, *name);
+  p.model = Redirect(edited, tv, *name, readers);
   const PreparedNode& first = scene.node();
   int data = -1;
   for (int i : first.inputs) {
@@ -98,7 +100,7 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
   // Last of all: the graph outputs themselves, from the nearest shared values.
   for (int i : scene.alignment.unequal) {
     if (i >= static_cast<int>(scene.t().outputs.size()) || i >= static_cast<int>(scene.s().outputs.size())) continue;
-    ProposePair(scene, scene.s().outputs[i], scene.t().outputs[i], SIZE_MAX, out);
+    ProposePair(scene, scene.s().outputs[i], scene.t().outputs[i], SIZE_MAX, out, Readers::kOutputs);
   }
 }
 

@@ -64,8 +64,7 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
       for (NodePtr& n : p.model.graph.nodes) {
         if (n == tn.node) n = node;
       }
-      p.model.graph.RemoveDead();
-      p.size = static_cast<int>(set.size()) + (attributes_too ? 1 : 0);
+        p.size = static_cast<int>(set.size()) + (attributes_too ? 1 : 0);
       out->push_back(std::move(p));
     };
     if (differing.size() > 1) {
