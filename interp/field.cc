@@ -8,7 +8,7 @@
 
 namespace assay {
 namespace field_internal {
-thread_local Modulus modulus;
+constinit thread_local Modulus modulus;
 }
 namespace {
 

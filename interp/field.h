@@ -68,7 +68,8 @@ namespace field_internal {
 struct Modulus {
   double p = 524287, inv_p = 1.0 / 524287;
 };
-extern thread_local Modulus modulus;  // hot copy of the current context's prime
+// A hot copy of the current prime. constinit spares every use the check for dynamic initialisation.
+extern constinit thread_local Modulus modulus;
 }  // namespace field_internal
 
 struct Fp {
