@@ -95,10 +95,6 @@ void Depthwise(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) 
     if constexpr (kIsFp<T>) {
       DepthwisePlane<double>(s, &plane->r, &weights->r, &out->r);
       for (int64_t i = 0; i < s.out_size; ++i) out[i] = Fp::Reduce(out[i].r);
-    } else if constexpr (std::is_integral_v<T>) {
-      using U = std::make_unsigned_t<T>;  // wraps around
-      DepthwisePlane<U>(s, reinterpret_cast<const U*>(plane), reinterpret_cast<const U*>(weights),
-                        reinterpret_cast<U*>(out));
     } else {
       DepthwisePlane<T>(s, plane, weights, out);
     }
@@ -201,7 +197,6 @@ Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, co
 ASSAY_CONVOLVE(float)
 ASSAY_CONVOLVE(double)
 ASSAY_CONVOLVE(Fp)
-ASSAY_CONVOLVE(int32_t)
 #undef ASSAY_CONVOLVE
 
 void ConvRule(RuleContext& c, int x, int w, int bias, DType out) {

@@ -46,7 +46,7 @@ int64_t TileColumns(const ConvShape& s);
 template <class T>
 Result<Tensor> ColumnScratch(const KernelContext& c, const ConvShape& s);
 
-// y of the formula above; bias may be null. T: float, double, Fp, int32_t.
+// y of the formula above; bias may be null. T: float, double, Fp.
 template <class T>
 Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, const T* bias, T* y);
 

@@ -21,8 +21,13 @@ Status ConvolveCentered(KernelContext& c, int x, int zx, int w, int zw, int bias
   ConvShape shape = TRY(ConvShapeOf(c, x, w));
   Tensor left = TRY(Centered(c, x, zx, {}));
   Tensor right = TRY(Centered(c, w, zw, ChannelShape(c, zw, c.in(w).rank() - 1)));
-  const int32_t* b = c.Has(bias) ? c.data<int32_t>(bias) : nullptr;
-  return Convolve<int32_t>(c, shape, left.data<int32_t>(), right.data<int32_t>(), b, y);
+  Tensor sums = TRY(Tensor::Make(DType::kDouble, c.out_shape(0), Store::kNative, c.limits()));
+  std::vector<double> b;
+  if (c.Has(bias)) b.assign(c.in(bias).span<int32_t>().begin(), c.in(bias).span<int32_t>().end());
+  TRY(Convolve<double>(c, shape, left.data<double>(), right.data<double>(),
+                       b.empty() ? nullptr : b.data(), sums.mutable_data<double>()));
+  ToInt32(sums, y);
+  return {};
 }
 
 constexpr int kNone = 1 << 10;  // an input index that no node has

@@ -43,8 +43,10 @@ Status Multiply(KernelContext& c, int a, int za, int b, int zb, int32_t* y) {
   MatMulShape shape = TRY(MatMulShapeOf(c, c.in(a).shape(), c.in(b).shape()));
   Tensor left = TRY(Centered(c, a, za, ParameterShape(c, za, true)));
   Tensor right = TRY(Centered(c, b, zb, ParameterShape(c, zb, false)));
-  if (ElementCount(c.out_shape(0)) > 0)
-    MatMulBatches(shape, left.data<int32_t>(), right.data<int32_t>(), y);
+  Tensor sums = TRY(Tensor::Make(DType::kDouble, c.out_shape(0), Store::kNative, c.limits()));
+  if (sums.size() == 0) return {};
+  MatMulBatches(shape, left.data<double>(), right.data<double>(), sums.mutable_data<double>());
+  ToInt32(sums, y);
   return {};
 }
 

@@ -25,22 +25,29 @@ inline void RequireOneElement(RuleContext& c, int i) {
     c.Require(HasOneElement(c, i), "scale and zero point have one element");
 }
 
-// Input `x` (8 bits) minus its zero point, which broadcasts to it under shape `z_shape` (input `z`,
-// when there).
+// Sums of products of 8-bit numbers are far below 2^53: computed in double they are exact, and
+// faster than in integers. Input `x` (8 bits) minus its zero point, which broadcasts to it under
+// shape `z_shape` (input `z`, when there), as double.
 inline Result<Tensor> Centered(KernelContext& c, int x, int z, const Shape& z_shape) {
-  Tensor y = TRY(c.Scratch(DType::kInt32, c.in(x).shape()));
+  Tensor y = TRY(Tensor::Make(DType::kDouble, c.in(x).shape(), Store::kNative, c.limits()));
   std::vector<int64_t> zero(1, 0);
   if (c.Has(z)) zero = c.in(z).AsInts();
-  int32_t* out = y.mutable_data<int32_t>();
+  double* out = y.mutable_data<double>();
   TRY(VisitInt(c.in(x), [&](auto quantum) -> Status {
     const auto* in = c.data<decltype(quantum)>(x);
     ForBroadcast2(y.shape(), y.shape(), zero.size() == 1 ? Shape{} : z_shape,
                   [&](int64_t i, int64_t, int64_t iz) {
-                    out[i] = static_cast<int32_t>(static_cast<int64_t>(in[i]) - zero[iz]);
+                    out[i] = static_cast<double>(static_cast<int64_t>(in[i]) - zero[iz]);
                   });
     return {};
   }));
   return y;
+}
+
+// Such sums as 32-bit integers, which wrap around.
+inline void ToInt32(const Tensor& sums, int32_t* y) {
+  const double* x = sums.data<double>();
+  for (int64_t i = 0; i < sums.size(); ++i) y[i] = static_cast<int32_t>(static_cast<int64_t>(x[i]));
 }
 
 // out[i] = saturate(round(sum[i] * a[ia] * b[ib] / y_scale) + y_zero_point), where a and b
