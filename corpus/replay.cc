@@ -51,10 +51,14 @@ std::string Xml(const std::string& text) {
 Result<Outcome> ReplayCase(const Entry& entry, const ReplayOptions& options) {
   VerifyOptions verify;
   verify.seed = options.seed;
-  verify.inputs = entry.inputs;
   verify.measure_time = false;
   verify.limits = options.limits;
   Verification v = TRY(Verify(entry.source, entry.target, verify));
+  if (v.verdict != Verdict::kDifferent && !entry.inputs.empty()) {
+    // The inputs of the case may show what random ones don't.
+    verify.inputs = entry.inputs;
+    v = TRY(Verify(entry.source, entry.target, verify));
+  }
   Outcome outcome{{v.verdict, std::nullopt}, Describe(v)};
   if (v.verdict != Verdict::kDifferent || !options.repair) return outcome;
   RepairOptions repair;
@@ -80,7 +84,7 @@ Result<Outcome> ReplayCase(const Entry& entry, const ReplayOptions& options) {
 
 bool Agrees(const Expectation& expected, const Expectation& found, bool repair) {
   if (expected.verdict != found.verdict) return false;
-  return !repair || !expected.healed || expected.healed == found.healed;
+  return !repair || !expected.healed || found.healed == true || expected.healed == found.healed;
 }
 
 ReplayResult ReplayEntry(const StoredCase& stored, const ReplayOptions& options) {
@@ -106,6 +110,8 @@ ReplayResult ReplayEntry(const StoredCase& stored, const ReplayOptions& options)
 std::string ResultLine(const ReplayResult& r) {
   if (!r.outcome) return r.id + ": error: " + r.error;
   std::string found = r.outcome->found.ToString();
+  if (r.passed && r.expected != r.outcome->found)
+    found += " (expected " + r.expected.ToString() + ")";
   if (r.passed) return r.id + ": " + found;
   return r.id + ": expected " + r.expected.ToString() + ", found " + found +
          (r.outcome->why.empty() ? "" : " (" + r.outcome->why + ")");

@@ -20,6 +20,7 @@ struct Outcome {
   Expectation found;
   std::string why;  // one line: the first difference, or the judge's reason
 };
+// The pair is verified on random inputs and, where these show no difference, on those of the case.
 // Repair is tried where the verdict is kDifferent. Errors: those of the verifier. No clock enters
 // the outcome, except through the repairer's budget.
 Result<Outcome> ReplayCase(const Entry& entry, const ReplayOptions& options = {});

@@ -96,7 +96,7 @@ Status WriteIndex(const std::string& folder, const Limits& limits) {
   return Replace(folder + "/index.txt", text);
 }
 
-Result<std::string> AddEntry(const std::string& folder, const Entry& entry) {
+Result<std::string> PutEntry(const std::string& folder, const Entry& entry, bool replace) {
   std::string id = entry.id.empty() ? EntryId(entry) : entry.id;
   if (!ValidId(id))
     return Usage("an id is made of letters, digits, '_', '.' and '-'; got '" + Field(id) + "'");
@@ -105,11 +105,16 @@ Result<std::string> AddEntry(const std::string& folder, const Entry& entry) {
   if (error) return Usage("can't make the folder: " + error.message(), folder);
   std::string path = folder + "/" + id + kEntrySuffix;
   std::string bytes = TRY(EncodeEntry(entry));
-  if (fs::exists(path, error)) {
+  if (!replace && fs::exists(path, error)) {
     std::string old = TRY(ReadFile(path, kMaxEntryBytes));
     if (old != bytes) return Usage("another entry has this id", path);
   }
   TRY(Replace(path, bytes));
+  return id;
+}
+
+Result<std::string> AddEntry(const std::string& folder, const Entry& entry) {
+  std::string id = TRY(PutEntry(folder, entry));
   TRY(WriteIndex(folder));
   return id;
 }

@@ -18,9 +18,11 @@ struct StoredCase {
 // The entries of a corpus, sorted by id. Errors: Invalid when the folder is missing.
 Result<std::vector<StoredCase>> ListEntries(const std::string& folder);
 
-// Writes an entry (under entry.id, or EntryId() where that is empty) and the index; makes the
-// folder when it is missing. Returns the id. Errors: Usage when an entry of that id and other
-// content is there.
+// Writes an entry (under entry.id, or EntryId() where that is empty) without touching the index;
+// makes the folder when it is missing. Returns the id. Errors: Usage when an entry of that id and
+// other content is there, unless `replace`.
+Result<std::string> PutEntry(const std::string& folder, const Entry& entry, bool replace = false);
+// PutEntry, then the index.
 Result<std::string> AddEntry(const std::string& folder, const Entry& entry);
 Status RemoveEntry(const std::string& folder, const std::string& id);
 

@@ -206,19 +206,24 @@ std::string LogChart(const std::vector<Series>& series, const std::string& x_tit
       "{}\">",
       kWidth, kHeight, kWidth, Escape(y_title), Escape(x_title));
   svg += Grid(scale, x_title, y_title);
-  double last_label = 1e9;
-  for (size_t i = series.size(); i-- > 0;) {
+  std::vector<size_t> by_height;  // lines from the highest end to the lowest
+  for (size_t i = 0; i < series.size(); ++i) {
+    if (!series[i].points.empty()) by_height.push_back(i);
+  }
+  std::stable_sort(by_height.begin(), by_height.end(), [&](size_t a, size_t b) {
+    return series[a].points.back().second > series[b].points.back().second;
+  });
+  double last_label = -1e9;
+  for (size_t i : by_height) {
     const Series& s = series[i];
-    if (s.points.empty()) continue;
     std::string path;
-    for (auto [x, y] : s.points)
+    for (auto [x, y] : s.points) {
       path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", scale.X(x), scale.Y(y));
+    }
     int colour = static_cast<int>(i % 5) + 1;
     svg += fmt::format("<path class=\"curve s{}\" d=\"{}\"/>", colour, path);
-    // Labels at the line ends, apart from each other: the longest list comes first and lies
-    // highest.
-    double y = scale.Y(s.points.back().second) + 4;
-    if (last_label < 1e9) y = std::max(y, last_label + 14);
+    // Labels stand at the line ends, apart from each other.
+    double y = std::max(scale.Y(s.points.back().second) + 4, last_label + 14);
     last_label = y;
     svg += fmt::format("<text class=\"axis s{}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>", colour,
                        scale.X(s.points.back().first) + 6, y, Escape(s.name));
