@@ -63,11 +63,16 @@ Result<SequenceList> SequenceList::Parse(std::string_view text, const std::strin
       if (list.states_.size() > kMost) return LimitHit("more sequences than can be read", where);
     }
   } else {
-    while (!text.empty()) {
+    for (int number = 1; !text.empty(); ++number) {
       size_t end = text.find('\n');
       std::string_view line = text.substr(0, end);
       text = end == std::string_view::npos ? std::string_view() : text.substr(end + 1);
-      take("", SplitSequence(line.substr(0, line.find('#'))));
+      line = line.substr(0, line.find('#'));
+      if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+      std::vector<std::string> ops = SplitSequence(line);
+      if (ops.empty())
+        return Invalid("not an operator sequence like A>B>C", where + ":" + std::to_string(number));
+      take("", ops);
       if (list.states_.size() > kMost) return LimitHit("more sequences than can be read", where);
     }
   }

@@ -305,7 +305,10 @@ std::vector<std::string> SplitSequence(std::string_view text) {
       part.remove_prefix(1);
     while (!part.empty() && std::string_view(" \t\r").find(part.back()) != std::string_view::npos)
       part.remove_suffix(1);
-    if (part.empty()) return {};
+    // Names are printable ASCII without blanks: a file of another kind has no sequences.
+    bool word = !part.empty() &&
+                std::all_of(part.begin(), part.end(), [](char c) { return c > ' ' && c < 0x7f; });
+    if (!word) return {};
     parts.emplace_back(part);
   }
   return parts;

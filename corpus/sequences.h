@@ -83,7 +83,7 @@ class SequenceSet {
   std::vector<std::unordered_set<Key, KeyHash>> seen_;  // seen_[length - 1]
 };
 
-// "A>B>C" to {"A","B","C"}, blanks trimmed; empty when a part is empty.
+// "A>B>C" to {"A","B","C"}, blanks trimmed; empty when a part is no word of printable ASCII.
 std::vector<std::string> SplitSequence(std::string_view text);
 // The name of a node's operator in sequences.
 std::string SequenceName(const Node& node);

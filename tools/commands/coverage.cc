@@ -185,8 +185,9 @@ Result<int> Execute(const Flags& f) {
   Coverage c = Cover(f, files, std::move(wanted));
   TRY(f.json.Write(ToJson(c, f.missing)));
   Print(c, f.missing, f.json.human());
-  for (const Error& e : c.unreadable)
-    fmt::print(stderr, "assay coverage: {}\n", OneLine(e.ToString()));
+  for (size_t i = 1; i < c.unreadable.size(); ++i) {
+    fmt::print(stderr, "assay coverage: {}\n", OneLine(c.unreadable[i].ToString()));
+  }
   if (!c.unreadable.empty()) return c.unreadable[0];
   return exit_code::kFine;
 }
