@@ -9,24 +9,45 @@ namespace assay {
 
 View::View(const Subject& subject) : subject_(subject), opset_(subject.model.Opset()) {
   const Graph& g = graph();
-  for (const Initializer& i : g.initializers) initializers_.emplace(i.name, &i.value);
-  for (size_t i = 0; i < g.inputs.size(); ++i)
-    inputs_.emplace(g.inputs[i].name, static_cast<int>(i));
-  for (size_t i = 0; i < g.outputs.size(); ++i) {
-    outputs_.emplace(g.outputs[i].name, static_cast<int>(i));
-    ++uses_[g.outputs[i].name];
+  values_.reserve(subject.known.types.size() + g.outputs.size());
+  by_name_.reserve(g.nodes.size());
+  for (const Initializer& i : g.initializers) values_[i.name].initializer = &i.value;
+  for (const ValueInfo& i : g.inputs) values_[i.name].input = true;
+  for (const ValueInfo& o : g.outputs) {
+    Value& v = values_[o.name];
+    v.output = true;
+    ++v.uses;
   }
   for (int i = 0; i < size(); ++i) {
-    by_site_name_.emplace(SiteName(node(i)), i);
-    for (const std::string& o : node(i).outputs) {
-      if (!o.empty()) makers_[o] = i;
-    }
-    for (const std::string& r : ReadBy(node(i))) {
-      ++uses_[r];
-      std::vector<int>& v = readers_[r];
-      if (v.empty() || v.back() != i) v.push_back(i);
+    const Node& n = node(i);
+    if (!n.name.empty()) by_name_.emplace(n.name, i);
+    for (const std::string& o : n.outputs) {
+      if (!o.empty()) values_[o].maker = i;
     }
   }
+  auto read = [](Value& v, int reader) {
+    ++v.uses;
+    if (v.readers.empty() || v.readers.back() != reader) v.readers.push_back(reader);
+  };
+  for (int i = 0; i < size(); ++i) {
+    const Node& n = node(i);
+    bool captures = false;
+    for (const Attribute& a : n.attrs)
+      captures |= std::holds_alternative<std::shared_ptr<const Graph>>(a.value);
+    for (const std::string& r : n.inputs) {
+      if (!captures && !r.empty()) read(values_[r], i);
+    }
+    // Keys must be names that live in the graph, which those that ReadBy returns do not.
+    for (const std::string& r : captures ? ReadBy(n) : std::vector<std::string>{}) {
+      auto it = values_.find(r);
+      if (it != values_.end()) read(it->second, i);
+    }
+  }
+}
+
+const View::Value* View::Lookup(std::string_view name) const {
+  auto it = values_.find(name);
+  return it == values_.end() ? nullptr : &it->second;
 }
 
 bool View::Is(int i, const char* op) const {
@@ -38,25 +59,38 @@ bool View::IsAny(int i, std::initializer_list<const char*> ops) const {
 }
 
 int View::Maker(const std::string& value) const {
-  auto it = makers_.find(value);
-  return it == makers_.end() ? -1 : it->second;
+  const Value* v = Lookup(value);
+  return v ? v->maker : -1;
 }
 const std::vector<int>& View::Readers(const std::string& value) const {
   static const std::vector<int> none;
-  auto it = readers_.find(value);
-  return it == readers_.end() ? none : it->second;
+  const Value* v = Lookup(value);
+  return v ? v->readers : none;
 }
 int View::OnlyReader(const std::string& value) const {
-  auto it = uses_.find(value);
-  if (it == uses_.end() || it->second != 1 || IsOutput(value)) return -1;
-  int reader = Readers(value)[0];
-  const std::vector<std::string>& in = node(reader).inputs;
-  return std::find(in.begin(), in.end(), value) == in.end() ? -1 : reader;  // a capture is no slot
+  const Value* v = Lookup(value);
+  if (!v || v->uses != 1 || v->output) return -1;
+  const std::vector<std::string>& in = node(v->readers[0]).inputs;
+  return std::find(in.begin(), in.end(), value) == in.end()
+             ? -1
+             : v->readers[0];  // a capture is no slot
 }
-bool View::IsOutput(const std::string& value) const { return outputs_.count(value) > 0; }
+bool View::IsInput(const std::string& value) const {
+  const Value* v = Lookup(value);
+  return v && v->input;
+}
+bool View::IsOutput(const std::string& value) const {
+  const Value* v = Lookup(value);
+  return v && v->output;
+}
 int View::Find(const std::string& site_name) const {
-  auto it = by_site_name_.find(site_name);
-  return it == by_site_name_.end() ? -1 : it->second;
+  auto it = by_name_.find(site_name);
+  if (it != by_name_.end()) return it->second;
+  // An unnamed node goes by "%" and its first output.
+  if (site_name.empty() || site_name[0] != '%') return -1;
+  int maker = Maker(site_name.substr(1));
+  bool first = maker >= 0 && node(maker).name.empty() && SiteName(node(maker)) == site_name;
+  return first ? maker : -1;
 }
 
 DType View::ElementType(const std::string& value) const {
@@ -87,13 +121,12 @@ bool View::SameType(const std::string& a, const std::string& b) const {
   return true;
 }
 const Tensor* View::Constant(const std::string& value) const {
-  if (value.empty() || IsInput(value)) return nullptr;
-  auto it = initializers_.find(value);
-  if (it != initializers_.end()) return it->second;
-  int maker = Maker(value);
-  if (maker >= 0 && Is(maker, "Constant")) {
-    const AttrValue* v = node(maker).Find("value");
-    if (const Tensor* t = v ? std::get_if<Tensor>(v) : nullptr) return t;
+  const Value* v = value.empty() ? nullptr : Lookup(value);
+  if (!v || v->input) return nullptr;
+  if (v->initializer) return v->initializer;
+  if (v->maker >= 0 && Is(v->maker, "Constant")) {
+    const AttrValue* given = node(v->maker).Find("value");
+    if (const Tensor* t = given ? std::get_if<Tensor>(given) : nullptr) return t;
   }
   return subject_.Constant(value);
 }

@@ -9,6 +9,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -38,7 +39,7 @@ class View {
   // otherwise.
   int OnlyReader(const std::string& value) const;
   bool IsOutput(const std::string& value) const;
-  bool IsInput(const std::string& value) const { return inputs_.count(value) > 0; }
+  bool IsInput(const std::string& value) const;
   // Index of the node of that site name; -1 when there is none.
   int Find(const std::string& site_name) const;
 
@@ -56,14 +57,20 @@ class View {
   const Tensor* ConstantInput(int i, size_t k) const;
 
  private:
+  // What is known of one value; names are those of the subject.
+  struct Value {
+    int maker = -1;
+    int uses = 0;  // node inputs, captures and graph outputs
+    bool input = false, output = false;
+    const Tensor* initializer = nullptr;
+    std::vector<int> readers;
+  };
+  const Value* Lookup(std::string_view name) const;
+
   const Subject& subject_;
   int opset_;
-  std::unordered_map<std::string, int> makers_;
-  std::unordered_map<std::string, std::vector<int>> readers_;
-  std::unordered_map<std::string, int> uses_;
-  std::unordered_map<std::string, int> by_site_name_;
-  std::unordered_map<std::string, const Tensor*> initializers_;
-  std::unordered_map<std::string, int> inputs_, outputs_;
+  std::unordered_map<std::string_view, Value> values_;
+  std::unordered_map<std::string_view, int> by_name_;  // named nodes
 };
 
 // Attributes in short.
