@@ -3,17 +3,18 @@
 // alone:
 //
 // - A node of the target is kept when the repaired graph has a live node of that operator making a
-// value of that
-//   name; its attributes, constants and inputs may have been edited. Half of the target's live
-//   nodes must be kept; two thirds when the result is the source's structure throughout, because
-//   then the smaller edit that leaves the target's own form alone was not taken. A target of one or
-//   two nodes may be replaced at its outputs.
+//   value of that name; its attributes, constants and inputs may have been edited. Half of the
+//   target's live nodes must be kept; two thirds when the result is the source's structure
+//   throughout, because then the smaller edit that leaves the target's own form alone was not
+//   taken. A target of one or two nodes may be replaced at its outputs.
 // - A repairer that renames everything is judged by what only the target has: nodes and constants
-// whose content
-//   does not occur in the source. Half of these must survive. Where the target has next to none of
-//   its own, a renamed result can't be told from a copy of the source, and is refused.
+//   whose content does not occur in the source. Half of these must survive. Where the target has
+//   next to none of its own, a renamed result can't be told from a copy of the source, and is
+//   refused.
 // - Most of the source standing beside the target's nodes is a copy all the same.
-// - An output that depends on no input, while the source's does, is no repair however well it fits.
+// - A result that differs because an output depends on no input, while the source's does, is said
+// to
+//   be a constant. (Equal ones may: the index that TopK finds in one element is always 0.)
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -168,13 +169,18 @@ Overlap Compare(const Census& source, const Census& target, const Census& fixed)
   return x;
 }
 
-// "" when `fixed` is an edit of `target`.
-std::string WhyNoEdit(const Census& source, const Census& target, const Census& fixed) {
+// "" when no output became a constant.
+std::string WhyConstant(const Census& source, const Census& fixed) {
   for (size_t o = 0; o < fixed.outputs.size() && o < source.outputs.size(); ++o) {
     if (source.from_input.count(source.outputs[o]) && !fixed.from_input.count(fixed.outputs[o])) {
       return fmt::format("output {} depends on no input", o);
     }
   }
+  return {};
+}
+
+// "" when `fixed` is an edit of `target`.
+std::string WhyNoEdit(const Census& source, const Census& target, const Census& fixed) {
   if (fixed.deep == target.deep) return {};  // the target itself
   Overlap x = Compare(source, target, fixed);
   size_t total = target.nodes.size();
@@ -216,7 +222,11 @@ RepairJudgement JudgeRepair(const Model& source, const Model& target, const Mode
   if (!no_edit.empty()) return Refused(no_edit, false);
   Result<Judgement> j = JudgePair(source, fixed, options);
   if (!j.ok()) return Refused(j.error().ToString(), true);
-  if (!j->comparable || j->differs) return Refused(j->why, true);
+  if (j->differs) {
+    std::string constant = WhyConstant(*s, *f);
+    return constant.empty() ? Refused(j->why, true) : Refused(constant, false);
+  }
+  if (!j->comparable) return Refused(j->why, true);
   RepairJudgement r;
   r.healed = true;
   r.why = j->why;

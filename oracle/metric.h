@@ -111,7 +111,6 @@ class Reference {
       spread_;                    // by output and element; empty before the first perturbed run
   std::vector<bool> open_shape_;  // rounding alone changes the shape of the output
   std::vector<double> scale_;     // largest finite magnitude of each output
-  std::vector<double> native_;    // largest distance of the native run from the double one
 };
 
 // Runs `target` on the inputs of `reference` and compares. A target that does not run where the

@@ -88,6 +88,15 @@ TEST(Metric, TheNativeRunOfTheSourceIsWithinTheNativeBound) {
   }
 }
 
+TEST(Metric, WhatOverflowsInItsOwnElementTypeIsMaskedThere) {
+  Model source =
+      Make({MakeNode("Mul", {"x", "big"}, {"z"}), MakeNode("Mul", {"z", "big"}, {"y"})},
+           {{"big", Tensor::Floats({2}, {1e30f, 1}), {}}}, {2});
+  Comparison c = ComparePair(source, source, 1, true);
+  EXPECT_FALSE(c.beyond()) << c.note;
+  EXPECT_EQ(c.masked, 1);
+}
+
 TEST(Metric, AReportedMarginNamesOutputIndexValuesAndBound) {
   Chain chain(2, 0.5);
   Comparison c = ComparePair(chain.source, chain.folded, 2);
