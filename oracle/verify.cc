@@ -258,6 +258,12 @@ Status Verifier::Localize() {
 }
 
 void Verifier::Decide() {
+  // A value of one bit is equal by chance now and then, however many seeds: a run that differs refutes the proof.
+  if (v_.architecture.proved && v_.error.verdict == Verdict::kDifferent && !(options_.rtol || options_.atol)) {
+    v_.architecture.proved = false;
+    v_.architecture.verdict = v_.parameters.verdict = Verdict::kUndecided;
+    v_.architecture.note = "equal in the field, refuted by a run";
+  }
   if (!same_interface_ || comparison_.type_mismatch || comparison_.finite_mismatch) v_.verdict = Verdict::kDifferent;
   else if (v_.architecture.proved && !(options_.rtol || options_.atol)) v_.verdict = Verdict::kEquivalent;
   else if (v_.error.verdict == Verdict::kDifferent) v_.verdict = Verdict::kDifferent;
