@@ -218,14 +218,13 @@ RepairJudgement JudgeRepair(const Model& source, const Model& target, const Mode
   Result<Census> s = TakeCensus(source), t = TakeCensus(target), f = TakeCensus(fixed);
   if (!f.ok()) return Refused("the repaired model is not valid: " + f.error().ToString(), true);
   if (!s.ok() || !t.ok()) return Refused((s.ok() ? t : s).error().ToString(), true);
-  std::string no_edit = WhyNoEdit(*s, *t, *f);
-  if (!no_edit.empty()) return Refused(no_edit, false);
   Result<Judgement> j = JudgePair(source, fixed, options);
   if (!j.ok()) return Refused(j.error().ToString(), true);
-  if (j->differs) {
-    std::string constant = WhyConstant(*s, *f);
-    return constant.empty() ? Refused(j->why, true) : Refused(constant, false);
-  }
+  std::string constant = j->differs ? WhyConstant(*s, *f) : "";
+  if (!constant.empty()) return Refused(constant, false);
+  std::string no_edit = WhyNoEdit(*s, *t, *f);
+  if (!no_edit.empty()) return Refused(no_edit, false);
+  if (j->differs) return Refused(j->why, true);
   if (!j->comparable) return Refused(j->why, true);
   RepairJudgement r;
   r.healed = true;
