@@ -112,12 +112,16 @@ Status Eval(KernelContext& c) {
 }
 
 // Inputs scale and B have type `t1`, mean and var and their outputs `t2`.
-OpSpec Row(int since, const char* t1, const char* t2, DTypeSet types, int outputs) {
+OpSpec Row(int since, const char* t1, const char* t2, DTypeSet types) {
   OpSpec row =
       Op("BatchNormalization", since).In("X", "T", types).In("scale", t1, types).In("B", t1, types);
-  row.In("input_mean", t2, types).In("input_var", t2, types).Out("Y", "T", types);
-  const char* names[] = {"running_mean", "running_var", "saved_mean", "saved_var"};
-  for (int i = 0; i + 1 < outputs; ++i) row.Out(names[i], t2, types, Arity::kOptional);
+  bool old = since < 14;
+  row.In(old ? "mean" : "input_mean", t2, types).In(old ? "var" : "input_var", t2, types);
+  row.Out("Y", "T", types).Out(old ? "mean" : "running_mean", t2, types, Arity::kOptional);
+  row.Out(old ? "var" : "running_var", t2, types, Arity::kOptional);
+  if (old)
+    row.Out("saved_mean", t2, types, Arity::kOptional)
+        .Out("saved_var", t2, types, Arity::kOptional);
   row.Float("epsilon", 1e-5f, EpsilonDomain())
       .Float("momentum", 0.9f, {.floats = {0.9, 0.99, 0.1}});
   return row.Rule(Rule).Eval(Eval);
@@ -126,10 +130,10 @@ OpSpec Row(int since, const char* t1, const char* t2, DTypeSet types, int output
 }  // namespace
 
 std::vector<OpSpec> ops_batch_norm() {
-  OpSpec v7 = Row(7, "T", "T", kFloats16, 5).Int("spatial", 1, {.ints = {1}});
-  return {v7.Since(6).Int("is_test", 0, {.ints = {1}}), v7, Row(9, "T", "T", kFloats16, 5),
-          Row(14, "T", "U", kFloatsBf16, 3).Int("training_mode", 0),
-          Row(15, "T1", "T2", kFloatsBf16, 3).Int("training_mode", 0)};
+  OpSpec v7 = Row(7, "T", "T", kFloats16).Int("spatial", 1, {.ints = {1}});
+  return {v7.Since(6).Int("is_test", 0, {.ints = {1}}), v7, Row(9, "T", "T", kFloats16),
+          Row(14, "T", "U", kFloatsBf16).Int("training_mode", 0),
+          Row(15, "T1", "T2", kFloatsBf16).Int("training_mode", 0)};
 }
 
 }  // namespace assay

@@ -284,9 +284,9 @@ std::vector<OpSpec> ops_normalization() {
   mvn.Attr({"axes", AttrType::kInts, false, AttrValue(std::vector<int64_t>{0, 2, 3}), {}});
   rows.insert(rows.end(), {mvn, mvn.Since(13).Types("T", kFloatsBf16)});
 
-  rows.push_back(Row("LpNormalization", 1, kFloats16, LpRule, EvalLp)
-                     .Int("axis", -1, {.lo = 0, .hi = 3})
-                     .Int("p", 2, {.ints = {2, 1}}));
+  OpSpec lp = Op("LpNormalization", 1).In("input", "T", kFloats16).Out("output", "T", kFloats16);
+  lp.Int("axis", -1, {.lo = 0, .hi = 3}).Int("p", 2, {.ints = {2, 1}});
+  rows.push_back(lp.Rule(LpRule).Eval(EvalLp).Class(Accuracy::kReduction));
 
   OpSpec lrn = Row("LRN", 1, kFloats16, LrnRule, EvalLrn);
   lrn.Float("alpha", 1e-4f, {.floats = {1e-4, 1e-3, 0.5}})
