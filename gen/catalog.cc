@@ -32,8 +32,10 @@ class Prober {
       p.values.push_back(nullptr);
     }
     for (int i = 0; i < kAttrTries; ++i) {
-      if (DrawRequired(ranks.empty() ? 0 : ranks[0], &p) && CheckRule(p) != Truth::kFalse)
+      if (DrawRequired(ranks.empty() ? 0 : ranks[0], &p) &&
+          (assumed_ || CheckRule(p) != Truth::kFalse)) {
         return true;
+      }
       if (!drawn_) break;
     }
     return false;
@@ -69,7 +71,7 @@ class Prober {
   DType TypeOf(int i) const { return OrdinaryType(spec_.InputAt(i).types); }
 
   bool DrawRequired(int rank, Problem* p) {
-    drawn_ = false;
+    drawn_ = assumed_ = false;
     node_.attrs.clear();
     p->attributes.clear();
     for (const AttrSpec& a : spec_.attrs) {
@@ -85,7 +87,7 @@ class Prober {
       drawn_ = true;
       // The draw callback may set it; the rule would read nothing and might be misled, so assume it
       // can hold.
-      if (!v) return spec_.draw != nullptr;
+      if (!v) return assumed_ = spec_.draw != nullptr;
       node_.Set(a.name, *std::move(v));
     }
     return true;
@@ -95,7 +97,8 @@ class Prober {
   Choices choices_;
   Node node_;
   int required_ = 0;
-  bool drawn_ = false;
+  bool drawn_ = false;    // an attribute was drawn: another draw may do better
+  bool assumed_ = false;  // the rule can't be asked
 };
 
 // How often a row is tried. From its traits, so that the many unary functions don't crowd out the
