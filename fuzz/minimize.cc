@@ -144,8 +144,10 @@ class Minimizer {
     Entry candidate = best_;
     candidate.source = smaller->model;
     candidate.inputs = InputsFor(candidate.source, best_, options_.seed, options_.limits);
-    if (replayed_) {
-      Result<Model> target = Replay(candidate.source, candidate.steps, options_.limits);
+    if (replayed_ || options_.convert) {
+      if (Stopped()) return false;
+      Result<Model> target = replayed_ ? Replay(candidate.source, candidate.steps, options_.limits)
+                                       : options_.convert(candidate.source);
       if (!target.ok() || !Subject::Of(*target, options_.limits).ok()) return false;
       candidate.target = std::move(*target);
       return Accept(std::move(candidate));

@@ -30,6 +30,9 @@ struct MinimizeOptions {
   std::function<bool()> cancelled;  // asked before each question
   std::function<void(const MinimizeProgress&)> progress;  // told after each question
   Limits limits;
+  // Makes the target of a smaller source, in place of replaying steps: a plugged-in converter. An
+  // error drops the candidate.
+  std::function<Result<Model>(const Model& source)> convert;
 };
 
 struct Minimized {

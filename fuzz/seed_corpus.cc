@@ -18,6 +18,9 @@ namespace {
 constexpr int kExampleTries = 6;
 constexpr int kSeveral = 8;        // cases with several faults
 constexpr int kLeastRewrites = 2;  // that stay in such a case
+constexpr size_t kPlain =
+    2;  // a target of so few nodes is healed by an edit of attributes or constants
+constexpr size_t kRoomy = 8;  // nodes of a target in which a healed sub-graph is an edit
 constexpr double kNoClock =
     1e9;  // budgets count tries, so that the same seed gives the same entries
 
@@ -70,8 +73,9 @@ class Seeder {
       kept = *s;
     }
     if (!best) return Unsupported("no model with a site for it was found", task_.name);
+    size_t least_nodes = 0;
     auto interesting = [&](const Entry& e) {
-      if (!HasItsSteps(e)) return false;
+      if (e.target.graph.nodes.size() < least_nodes || !HasItsSteps(e)) return false;
       Result<Signature> s = Of(e);
       return s.ok() && *s == kept;
     };
@@ -81,6 +85,12 @@ class Seeder {
     minimize.seed = seed_;
     minimize.limits = options_.limits;
     Minimized m = TRY(Minimize(*best, interesting, minimize));
+    if (m.entry.target.graph.nodes.size() > kPlain) {
+      // What needs more nodes to be healed lies on the judge's border between an edit and a new
+      // graph.
+      least_nodes = std::min(kRoomy, best->target.graph.nodes.size());
+      m = TRY(Minimize(*best, interesting, minimize));
+    }
     m.entry.id = task_.name;
     m.entry.expected = kept.found;
     m.entry.note = Note();

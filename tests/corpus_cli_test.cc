@@ -112,6 +112,34 @@ TEST_F(CorpusCli, MinimizeKeepsTheVerdict) {
   EXPECT_EQ(Run("minimize " + folder_), 2);
 }
 
+TEST_F(CorpusCli, MinimizeFollowsPluggedInCommands) {
+  // A converter that dies on Sigmoid, and one that copies.
+  ASSERT_TRUE(
+      WriteFile(Path("dies"), "#!/bin/sh\nif grep -q Sigmoid $1; then exit 7; fi\ncp $1 $2\n")
+          .ok());
+  fs::permissions(Path("dies"), fs::perms::owner_all);
+  std::string command = "'" + Path("dies") + " {source} {target}'";
+  ASSERT_EQ(Run("minimize " + folder_ + " --out " + Path("small") +
+                " --quiet --json - --converter " + command),
+            0)
+      << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["kept"], "converter: exit code 7");
+  Entry small = LoadCase(Path("small")).value();
+  ASSERT_EQ(small.source.graph.nodes.size(), 1u);
+  EXPECT_EQ(small.source.graph.nodes[0]->op, "Sigmoid");
+  EXPECT_EQ(Run("minimize " + folder_ + " --out " + Path("x") +
+                " --quiet --verifier '/bin/false {source}'"),
+            2);
+  ASSERT_EQ(Run("minimize " + folder_ + " --out " + Path("x") +
+                " --quiet --json - --verifier '/bin/false {source} {target}'"),
+            0)
+      << err_;
+  EXPECT_EQ(nlohmann::json::parse(out_)["kept"].get<std::string>().rfind(
+                "verifier: exit code 1, different", 0),
+            0u)
+      << out_;
+}
+
 TEST_F(CorpusCli, ReportNeedsACampaign) {
   EXPECT_EQ(Run("report " + folder_), 3);
   EXPECT_EQ(Run("report"), 2);

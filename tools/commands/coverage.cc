@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <mutex>
+#include <set>
 
 #include "corpus/entry.h"
 #include "corpus/sequence_list.h"
 #include "corpus/sequences.h"
+#include "fuzz/html.h"
 #include "interp/onnx_io.h"
+#include "interp/op_spec.h"
 #include "tools/command.h"
 
 namespace assay {
@@ -19,7 +22,7 @@ namespace fs = std::filesystem;
 struct Flags {
   std::vector<std::string> paths;
   int max_length = SequenceSet::kDefaultLength;
-  std::string against;
+  std::string against, html;
   std::vector<std::string> lists;
   bool missing = false, quiet = false;
   int jobs = 1;
@@ -171,6 +174,78 @@ void Print(const Coverage& c, bool missing, std::FILE* to) {
     fmt::print(to, "missing: {}\n", OneLine(name));
 }
 
+// A list of names as chips, folded away where it is long.
+std::string NameList(const std::string& title, const std::vector<std::string>& names) {
+  constexpr size_t kMost = 3000;
+  std::string html = "<details><summary>" + title + " (" +
+                     Grouped(static_cast<int64_t>(names.size())) +
+                     ")</summary>\n<div class=\"chips\">";
+  for (size_t i = 0; i < names.size() && i < kMost; ++i)
+    html += "<span class=\"chip\">" + Escape(names[i], 200) + "</span>";
+  return html + (names.size() > kMost ? " …" : "") + "</div></details>\n";
+}
+
+std::string LengthTable(const Coverage& c) {
+  std::string html =
+      "<div class=\"scroll\"><table><tr><th>length</th><th class=\"n\">covered</th><th "
+      "class=\"n\">feasible</th>"
+      "<th class=\"n\">share</th></tr>\n";
+  std::vector<uint64_t> feasible = FeasibleSequences(c.set.max_length());
+  for (int k = 1; k <= c.set.max_length(); ++k) {
+    int64_t whole = static_cast<int64_t>(std::min<uint64_t>(feasible[k - 1], INT64_MAX));
+    html += fmt::format(
+        "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{:.2g} "
+        "%</td></tr>\n",
+        k, Grouped(c.set.Count(k)), Grouped(whole),
+        Percent(static_cast<double>(c.set.Count(k)), static_cast<double>(whole)));
+  }
+  return html +
+         "</table></div>\n<p class=\"soft\">Feasible: operators of the table, pairs that fit by "
+         "element type, and the walks "
+         "over such pairs.</p>\n";
+}
+
+std::string ListTable(const SequenceList& wanted) {
+  std::string html =
+      "<div class=\"scroll\"><table><tr><th>list</th><th class=\"n\">covered</th><th "
+      "class=\"n\">of</th>"
+      "<th class=\"n\">share</th></tr>\n";
+  auto row = [&](const std::string& name, const SequenceList::Count& n) {
+    html += "<tr><td class=\"mono\">" + Escape(name, 200) + "</td><td class=\"n\">" +
+            Grouped(n.covered) + "</td><td class=\"n\">" + Grouped(n.total) +
+            "</td><td class=\"n\">" + Share(n.covered, n.total) + "</td></tr>\n";
+  };
+  for (const auto& [name, count] : wanted.ByList()) {
+    if (!name.empty()) row(name, count);
+  }
+  row("all, each sequence once", wanted.All());
+  return html + "</table></div>\n";
+}
+
+std::string Page(const Coverage& c) {
+  std::set<std::string> unseen;
+  for (const OpSpec& spec : AllOps()) {
+    std::string name = spec.domain.empty() ? spec.name : spec.domain + "." + spec.name;
+    if (name != "Constant" && !c.set.Contains({name})) unseen.insert(name);
+  }
+  std::string html =
+      "<p class=\"soft\">assay</p>\n<h1>Operator-sequence coverage</h1>\n<p class=\"lead\">" +
+      Grouped(c.models) + (c.models == 1 ? " model" : " models");
+  if (c.recorded > 0) html += ", " + Grouped(c.recorded) + " recorded sets";
+  html += "</p>\n";
+  if (!c.unreadable.empty()) {
+    html += "<p class=\"warn\">" + Grouped(static_cast<int64_t>(c.unreadable.size())) +
+            " files could not be read</p>\n";
+  }
+  html += "<h2>By length</h2>\n" + LengthTable(c);
+  html += NameList("operators of the table that were not seen", {unseen.begin(), unseen.end()});
+  html += NameList("operators seen", c.set.Names(1)) + NameList("pairs seen", c.set.Names(2));
+  if (c.wanted)
+    html += "<h2>Against the list</h2>\n" + ListTable(*c.wanted) +
+            NameList("not covered", c.wanted->Missing());
+  return HtmlPage("assay: operator-sequence coverage", html);
+}
+
 Result<int> Execute(const Flags& f) {
   std::vector<std::string> files;
   for (const std::string& path : f.paths) TRY(Collect(path, &files));
@@ -184,6 +259,7 @@ Result<int> Execute(const Flags& f) {
   }
   Coverage c = Cover(f, files, std::move(wanted));
   TRY(f.json.Write(ToJson(c, f.missing)));
+  if (!f.html.empty()) TRY(WriteFile(f.html, Page(c)));
   Print(c, f.missing, f.json.human());
   for (size_t i = 1; i < c.unreadable.size(); ++i) {
     fmt::print(stderr, "assay coverage: {}\n", OneLine(c.unreadable[i].ToString()));
@@ -205,6 +281,7 @@ Runner Setup(CLI::App& app) {
       ->delimiter(',')
       ->needs("--against");
   app.add_flag("--missing", f->missing, "also name the wanted sequences that are not covered");
+  app.add_option("--html", f->html, "write a page to this file");
   AddJobs(app, &f->jobs);
   AddQuiet(app, &f->quiet);
   f->json.Add(app);

@@ -3,41 +3,22 @@
 
 #include <fmt/format.h>
 
-#include "corpus/replay.h"
+#include "fuzz/minimize_signature.h"
 #include "interp/onnx_io.h"
-#include "oracle/judge.h"
 #include "tools/command.h"
 
 namespace assay {
 namespace {
 
 struct Flags {
-  std::string from, to;
+  std::string from, to, converter, verifier;
   uint64_t seed = 0;
   int64_t max_tries = MinimizeOptions{}.max_tries;
   double seconds = MinimizeOptions{}.seconds;
+  double command_seconds = CommandLimits{}.seconds;
   bool quiet = false, repair = true;
   JsonFlag json;
 };
-
-// What is kept: the verifier's word, the repairer's success and the judge's word on the pair.
-struct Signature {
-  Expectation found;
-  bool differs = false;
-  bool operator==(const Signature&) const = default;
-  std::string ToString() const {
-    return found.ToString() + (differs ? ", outputs differ" : ", outputs agree");
-  }
-};
-
-Result<Signature> SignatureOf(const Entry& entry, const Flags& f) {
-  ReplayOptions replay;
-  replay.seed = f.seed;
-  replay.repair = f.repair;
-  Outcome outcome = TRY(ReplayCase(entry, replay));
-  Judgement judged = TRY(JudgePair(entry.source, entry.target));
-  return Signature{outcome.found, judged.differs};
-}
 
 Status Save(const Entry& entry, const std::string& to) {
   if (!to.ends_with(kEntrySuffix)) return SaveCaseFolder(entry, to);
@@ -53,8 +34,20 @@ nlohmann::json Size(const Model& m) {
 Result<int> Execute(const Flags& f) {
   CatchInterrupts();
   Entry entry = TRY(LoadCase(f.from));
-  Signature kept = TRY(SignatureOf(entry, f));
+  SignatureOptions what;
+  what.replay.seed = f.seed;
+  what.replay.repair = f.repair;
+  what.converter = f.converter;
+  what.verifier = f.verifier;
+  what.limits.seconds = f.command_seconds;
+  std::unique_ptr<SignatureMaker> maker = TRY(SignatureMaker::Make(what));
+  if (maker->has_converter()) {
+    entry.target = TRY(maker->Convert(entry.source));
+    entry.steps.clear();
+  }
+  Signature kept = TRY(maker->Of(entry));
   entry.expected = kept.found;
+  if (entry.note.empty()) entry.note = kept.ToString();
   Progress progress("questions", f.max_tries, f.quiet);
   MinimizeOptions options;
   options.max_tries = f.max_tries;
@@ -65,14 +58,16 @@ Result<int> Execute(const Flags& f) {
     progress.Step(1, fmt::format("source {}, target {}, {} steps", p.source.ToString(),
                                  p.target.ToString(), p.steps));
   };
+  if (maker->has_converter()) options.convert = [&](const Model& m) { return maker->Convert(m); };
   auto same = [&](const Entry& candidate) {
-    Result<Signature> s = SignatureOf(candidate, f);
+    Result<Signature> s = maker->Of(candidate);
     return s.ok() && *s == kept;
   };
   Minimized m = TRY(Minimize(entry, same, options));
   TRY(Save(m.entry, f.to));
   TRY(f.json.Write(
       {{"verdict", kept.found.ToString()},
+       {"kept", kept.ToString()},
        {"outputs_differ", kept.differs},
        {"tries", m.tries},
        {"accepted", m.accepted},
@@ -104,6 +99,14 @@ Runner Setup(CLI::App& app) {
       ->capture_default_str();
   app.add_flag("!--no-repair", f->repair,
                "keep the verdict alone, not whether the repair succeeds");
+  app.add_option("--converter", f->converter,
+                 "make targets with this command, and keep how it fails")
+      ->option_text("CMD");
+  app.add_option("--verifier", f->verifier, "also keep this command's exit code")
+      ->option_text("CMD");
+  app.add_option("--command-time", f->command_seconds, "time limit of a command, in seconds")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   AddSeed(app, &f->seed);
   AddQuiet(app, &f->quiet);
   f->json.Add(app);
@@ -113,7 +116,7 @@ Runner Setup(CLI::App& app) {
 constexpr char kDetails[] =
     R"(Keeps three things: the verdict, whether the repair is taken by the judge, and whether the judge sees the outputs
 differ. Drops steps, then nodes, outputs, inputs, extents, attributes and details of constants of the source, and replays
-the steps; a case without steps has both models reduced alike, at sites matched by equal values. Interrupted (Ctrl-C), it
+the steps, or runs the converter that is given (placeholders as in assay campaign); a case without both has both models reduced alike, at sites matched by equal values. Interrupted (Ctrl-C), it
 saves the smallest so far and exits 130.)";
 
 }  // namespace
