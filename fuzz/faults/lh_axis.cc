@@ -6,6 +6,8 @@
 namespace assay {
 namespace {
 
+constexpr int64_t kMaxIndex = int64_t{1} << 40;  // no tensor is longer
+
 Status PutAxis(Edit& e, int i, const std::string& argument) {
   Node n = e.Copy(i);
   n.Set("axis", *ParseInt(argument));
@@ -78,7 +80,10 @@ std::vector<std::string> GatherArguments(const View& v, int i) {
   int64_t need = v.Extent(x, static_cast<int>(axis));  // extent that every index fits
   if (indices) {
     need = 1;
-    for (int64_t j : indices->AsInts()) need = std::max(need, j < 0 ? -(j + 1) + 1 : j + 1);
+    for (int64_t j : indices->AsInts()) {
+      if (j < -kMaxIndex || j > kMaxIndex) return {};
+      need = std::max(need, j < 0 ? -j : j + 1);
+    }
   }
   std::vector<std::string> axes;
   for (int a = 0; a < rank; ++a) {

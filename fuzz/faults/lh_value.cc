@@ -26,6 +26,7 @@ Status ChangeEpsilon(Edit& e, int i, const std::string& argument) {
 // ---- LH_INSTNORM_STATS ----
 std::vector<std::string> InstanceNormArguments(const View& v, int i) {
   if (!v.Is(i, "InstanceNormalization") || v.Extent(v.node(i).inputs[1], 0) < 1) return {};
+  if (v.Extent(v.node(i).inputs[1], 0) > (1 << 20)) return {};
   return {"running"};
 }
 // Running statistics that were never updated: mean 0, variance 1.

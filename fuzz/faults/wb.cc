@@ -116,13 +116,14 @@ Status Garbage(Edit& e, int i, const std::string& argument) {
 }
 
 // ---- WB_GENERIC, WB_BIAS_WRONG_TENSOR: the tensor of another layer ----
-// Slots of other nodes that hold a different tensor of the same type and shape, as "w1,conv_2,1".
+// Slots of other nodes of the same operator that hold a different tensor of the same type and
+// shape, as "w1,conv_2,1".
 std::vector<std::string> OtherTensors(const View& v, int i, size_t k) {
   constexpr size_t kMost = 4;
   const Tensor& mine = *v.ConstantInput(i, k);
   std::vector<std::string> arguments;
   for (int j = 0; j < v.size() && arguments.size() < kMost; ++j) {
-    if (j == i || v.Find(SiteName(v.node(j))) != j) continue;
+    if (j == i || v.node(j).op != v.node(i).op || v.Find(SiteName(v.node(j))) != j) continue;
     for (size_t other : WeightSlots(v, j)) {
       const Tensor& t = *v.ConstantInput(j, other);
       if (t.dtype() != mine.dtype() || t.shape() != mine.shape() || t.Identical(mine)) continue;
@@ -252,7 +253,7 @@ graph(float[1,4] x) -> (float[1,4] y) {
 })"},
       GarbageArguments, Garbage));
   rows.push_back(OnNodes({.name = "WB_GENERIC",
-                          .doc = "Weights of another layer of equal shape.",
+                          .doc = "Weights of another layer of the same operator and equal shape.",
                           .cite = "microsoft/MMdnn#868; microsoft/MMdnn#318",
                           .precondition = "the tensors differ",
                           .ops = "Conv,Gemm",

@@ -12,6 +12,9 @@ namespace {
 using Strings = std::vector<std::string>;
 constexpr int64_t kMaxFolded = 1 << 20;  // elements of all operands and results of a folded node
 
+constexpr size_t kMostCompared =
+    1024;  // nodes or initializers one site looks at, so that large graphs stay cheap
+
 std::string Slot(const char* what, size_t k) { return what + std::to_string(k); }
 size_t SlotOf(const std::string& argument) {
   return static_cast<size_t>(*ParseInt(argument.substr(argument.find_first_of("0123456789"))));
@@ -104,7 +107,8 @@ bool Foldable(const View& v, int i) {
   int64_t elements = 0;
   auto add = [&](const std::string& value) {
     std::optional<Shape> shape = v.Extents(value);
-    elements += shape ? std::min(ElementCount(*shape), kMaxFolded + 1) : kMaxFolded + 1;
+    int64_t count = shape ? ElementCount(*shape) : -1;
+    elements += count < 0 || count > kMaxFolded ? kMaxFolded + 1 : count;
   };
   for (const std::string& x : v.node(i).inputs) {
     if (!x.empty()) add(x);
@@ -185,7 +189,9 @@ bool SameNode(const Node& a, const Node& b) {
 int TwinOf(const View& v, int i) {
   const Node& n = v.node(i);
   if (n.inputs.empty() || n.inputs[0].empty() || !IsDeterministic(v, i)) return -1;
-  for (int j : v.Readers(n.inputs[0])) {
+  const std::vector<int>& readers = v.Readers(n.inputs[0]);
+  for (size_t r = 0; r < readers.size() && r < kMostCompared; ++r) {
+    int j = readers[r];
     if (j >= i) break;
     if (SameNode(v.node(j), n)) return j;
   }
@@ -195,8 +201,9 @@ int TwinOf(const View& v, int i) {
 std::string TwinInitializer(const View& v, int i, size_t k) {
   const std::string& name = v.node(i).inputs[k];
   const Tensor& t = *v.Constant(name);
+  size_t compared = 0;
   for (const Initializer& x : v.graph().initializers) {
-    if (x.name == name) return "";
+    if (x.name == name || ++compared > kMostCompared) return "";
     if (x.value.size() == t.size() && x.value.Identical(t) && !v.IsInput(x.name)) return x.name;
   }
   return "";

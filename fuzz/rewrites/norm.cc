@@ -121,7 +121,9 @@ Strings InstanceNormArguments(const View& v, int i) {
   if (rank < 3 || !IsFloatTensor(scale) || !IsFloatTensor(bias) || !IsReal(scale->dtype()))
     return {};
   std::optional<Shape> x = v.Extents(n.inputs[0]);
-  return x && ElementCount(*x) > 0 ? Strings{"reduce", "merge"} : Strings{"reduce"};
+  constexpr int64_t kMostInstances = 1 << 16;
+  bool merges = x && ElementCount(*x) > 0 && (*x)[0] * (*x)[1] <= kMostInstances;
+  return merges ? Strings{"reduce", "merge"} : Strings{"reduce"};
 }
 Status RewriteInstanceNorm(Edit& e, int i, const std::string& argument) {
   const View& v = e.view();

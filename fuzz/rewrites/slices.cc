@@ -28,7 +28,7 @@ Strings GroupArguments(const View& v, int i) {
   int64_t group = v.node(i).Int("group", 1), channels = v.Extent(v.node(i).inputs[0], 1);
   const Tensor *w = v.ConstantInput(i, 1), *b = v.ConstantInput(i, 2);
   if (group < 2 || group > kMostGroups || !IsFloatTensor(w) || channels < group ||
-      w->dim(0) % group != 0)
+      w->dim(0) < group || w->dim(0) % group != 0)
     return {};
   if (v.node(i).HasInput(2) && (!b || b->size() != w->dim(0))) return {};
   return {"split"};

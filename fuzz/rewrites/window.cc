@@ -165,6 +165,9 @@ std::optional<std::vector<int64_t>> TransposePads(const View& v, int i) {
   for (size_t a = 0; a < shape.size(); ++a) {
     int64_t in = v.Extent(v.node(i).inputs[0], static_cast<int>(a) + 2);
     if (in < 1 || in > (1 << 20) || padding.size() != shape.size()) return std::nullopt;
+    for (int64_t x : {shape[a], padding[a]}) {
+      if (x < 0 || x > (int64_t{1} << 40)) return std::nullopt;
+    }
     int64_t total =
         w->strides[a] * (in - 1) + padding[a] + (w->kernel[a] - 1) * w->dilations[a] + 1 - shape[a];
     if (total < 0) return std::nullopt;

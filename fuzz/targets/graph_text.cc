@@ -1,5 +1,5 @@
-// libFuzzer target: text -> graph -> text. Parsing never traps, and what was parsed prints as text that parses to
-// the same.
+// libFuzzer target: text -> graph -> text. Parsing never traps, and what was parsed prints as text
+// that parses to the same.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -10,7 +10,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace assay;
   const Limits limits = Limits::Small();
-  Result<Model> model = ParseText(std::string_view(reinterpret_cast<const char*>(data), size), "fuzz", limits);
+  Result<Model> model =
+      ParseText(std::string_view(reinterpret_cast<const char*>(data), size), "fuzz", limits);
   if (!model.ok()) return 0;
   std::string text = ToText(*model);
   Result<Model> again = ParseText(text, "again", limits);

@@ -1,5 +1,5 @@
-// libFuzzer target: the bytes of an ONNX file -> load, infer, run, save. Whatever the bytes are, the answer is a
-// value or an Error within Limits, and what was loaded survives a save.
+// libFuzzer target: the bytes of an ONNX file -> load, infer, run, save. Whatever the bytes are,
+// the answer is a value or an Error within Limits, and what was loaded survives a save.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -10,7 +10,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace assay;
   const Limits limits = Limits::Small();
-  Result<Model> model = ParseModel(std::string_view(reinterpret_cast<const char*>(data), size), "fuzz", limits);
+  Result<Model> model =
+      ParseModel(std::string_view(reinterpret_cast<const char*>(data), size), "fuzz", limits);
   if (!model.ok()) return 0;
   Result<std::string> bytes = SerializeModel(*model);
   if (bytes.ok()) {

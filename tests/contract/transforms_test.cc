@@ -221,6 +221,74 @@ TEST(Transforms, StepsPrintParseAndReplay) {
   }
 }
 
+// Where the side condition of a rewrite does not hold, the argument is not offered.
+TEST(Transforms, SideConditionsAreExact) {
+  struct Row {
+    const char* rewrite;
+    const char* argument;
+    const char* graph;
+  };
+  const Row rows[] = {
+      {"B01", "fold",
+       "graph(float[1,1,2,2] x, float[1,1,2,2] w) -> (y) { p = int64[8] {0,0,1,0,0,0,0,0} c = "
+       "float[] {1} "
+       "h = Pad(x, p, c) y = Conv(h, w) }"},
+      {"B01", "fold",
+       "graph(float[1,1,2,2] x, float[1,2,2,2] w) -> (y) { p = int64[8] {0,1,0,0,0,0,0,0} h = "
+       "Pad(x, p) "
+       "y = Conv(h, w) }"},
+      {"B02", "fold",
+       "graph(float[1,1,4,4] x) -> (y) { p = int64[8] {0,0,1,0,0,0,0,0} h = Pad(x, p) "
+       "y = AveragePool(h) {kernel_shape=[3,3], pads=[1,1,1,1]} }"},
+      {"B02", "fold",
+       "graph(float[1,1,4,4] x) -> (y) { p = int64[8] {0,0,1,0,0,0,0,0} h = Pad(x, p) "
+       "y = MaxPool(h) {kernel_shape=[3,3]} }"},
+      {"B02", "split",
+       "graph(float[1,1,4,4] x) -> (y) { y = AveragePool(x) {kernel_shape=[3,3], pads=[1,1,1,1]} "
+       "}"},
+      {"B04", "fold",
+       "graph(float[1,1,2,2] x) -> (y, h) { w = float[1,1,1,1] {2} s = float[1] {1} "
+       "h = Conv(x, w) y = BatchNormalization(h, s, s, s, s) }"},
+      {"B08", "fuse0",
+       "graph(float[2,3] x, float[3,2] w, float[3,2,2] b) -> (y) { h = MatMul(x, w) y = Add(h, b) "
+       "}"},
+      {"B08", "split", "graph(float[2,3] x, float[3,2] w) -> (y) { y = Gemm(x, w) {alpha=2.0} }"},
+      {"B09", "fold_transA",
+       "graph(float[2,2] x, float[2,2] w) -> (y) { t = Transpose(x) {perm=[0,1]} y = Gemm(t, w) }"},
+      {"B12", "reshape", "graph(float[2,3] x) -> (y) { y = Transpose(x) {perm=[1,0]} }"},
+      {"B12", "transpose",
+       "graph(float[1,2,3] x) -> (y) { s = int64[3] {3,1,2} y = Reshape(x, s) }"},
+      {"B16", "keep",
+       "graph(float[2,3] x) -> (y) { a = int64[1] {1} z = int64[1] {0} r = ReduceSum(x, a) "
+       "{keepdims=0} "
+       "y = Unsqueeze(r, z) }"},
+      {"B17", "pool", "graph(float[1,2,3,4] x) -> (y) { y = ReduceMean(x) {axes=[3]} }"},
+      {"B18", "relu", "graph(float[2] x) -> (y) { c = float[] {0.5} y = Max(x, c) }"},
+      {"B22", "remove", "graph(float[2] x) -> (y) { y = Identity(x) }"},
+      {"B38", "remove", "graph(float[1] x) -> (y) { z = float[2] {0,0} h = Neg(x) y = Add(h, z) }"},
+      {"B38", "remove", "graph(float[2] x) -> (y) { h = Cast(x) {to=10} y = Cast(h) {to=1} }"},
+      {"B49", "collapse",
+       "graph(float[2] x) -> (y) { a = float[] {0} b = float[] {1} h = Clip(x, a) y = Clip(h, a, "
+       "b) }"},
+      {"B50", "int64max0",
+       "graph(float[5] x) -> (y) { s = int64[1] {1} t = int64[1] {4} y = Slice(x, s, t) }"},
+      {"B51", "reverse",
+       "graph(float[2,2] x) -> (y, r) { w = float[2,2] {1,2,3,4} h = MatMul(x, w) r = Relu(h) "
+       "y = MatMul(r, w) }"},
+      {"B53", "left", "graph(float[2] x) -> (y, h) { h = Add(x, x) y = Add(h, x) }"},
+  };
+  for (const Row& row : rows) {
+    std::optional<Subject> s = Parse(row.graph, row.rewrite);
+    const Transform* t = FindTransform(row.rewrite);
+    ASSERT_TRUE(t) << row.rewrite;
+    if (!s) continue;
+    for (const Site& site : t->sites(*s)) {
+      EXPECT_NE(site.argument, row.argument)
+          << row.rewrite << "@" << site.ToString() << " " << row.graph;
+    }
+  }
+}
+
 TEST(Transforms, RefuseSitesTheyDoNotList) {
   std::vector<Subject> graphs = Examples();
   for (const std::vector<Transform>* table : {&AllFaults(), &AllRewrites()}) {
