@@ -188,7 +188,17 @@ Status Lab::Impl::MakeContext(int k) {
   c.inputs = TRY(RandomInputs(bound, seed));
   FieldScope scope(c.field.get());
   uint64_t index = 0;
+  // Integers of several magnitudes: small ones that fit as indices, and such as pass any bound.
+  constexpr double kSpread[] = {0, 8, 100, 0, 20000};
   for (Tensor& t : c.inputs) {
+    if (IsInt(t.dtype()) && kSpread[k % 5] > 0) {
+      Choices choices(MixSeeds(seed, ++index));
+      Tensor wide = t.Clone();
+      for (int64_t i = 0; i < t.size(); ++i) {
+        wide.Set(i, std::floor(choices.Uniform(IsSigned(t.dtype()) ? -kSpread[k % 5] : 0, kSpread[k % 5])));
+      }
+      t = wide;
+    }
     if (!IsFloat(t.dtype())) continue;
     Tensor r = TRY(Tensor::Make(t.dtype(), t.shape(), Store::kField, options.limits));
     Fp* x = r.mutable_data<Fp>();

@@ -121,7 +121,7 @@ bool FixOutputs(const Trace& source, const Trace& target, InterfaceFix* fix) {
 }
 
 // Did the edit heal anything? Fewer unequal outputs; or a value of the region that is still there now equals a
-// source value, and the region shrank.
+// source value that the target lacked, and the region shrank.
 bool Progress(const Alignment& before, const Trace& old_trace, const Alignment& after, const Trace& new_trace) {
   if (after.unequal.size() != before.unequal.size()) return after.unequal.size() < before.unequal.size();
   if (after.region >= before.region) return false;
@@ -130,7 +130,11 @@ bool Progress(const Alignment& before, const Trace& old_trace, const Alignment& 
     for (int o : old_trace.model->nodes[n].outputs) {
       if (o < 0 || before.source_of[o] >= 0) continue;
       auto it = new_trace.model->number.find(old_trace.model->names[o]);
-      if (it != new_trace.model->number.end() && after.source_of[it->second] >= 0) return true;
+      // One that the target lacked: reading another shared value heals nothing.
+      if (it != new_trace.model->number.end() && after.source_of[it->second] >= 0 &&
+          before.target_of[after.source_of[it->second]] < 0) {
+        return true;
+      }
     }
   }
   return false;

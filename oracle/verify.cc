@@ -32,7 +32,8 @@ Result<std::vector<std::vector<Tensor>>> Samples(const Model& source, const Veri
     std::vector<Tensor> inputs = TRY(RandomInputs(source, MixSeeds(options.seed ^ 0x5a3b1e, static_cast<uint64_t>(k)), 2 + k % 2));
     double scale = kScales[k % 4];
     for (Tensor& t : inputs) {
-      if (!IsFloat(t.dtype()) || scale == 1) continue;
+      // Integers grow only: a fraction of a small one is the same everywhere.
+      if (scale == 1 || !(IsFloat(t.dtype()) || (IsInt(t.dtype()) && scale > 1))) continue;
       Tensor scaled = t.Clone();
       for (int64_t i = 0; i < t.size(); ++i) scaled.Set(i, t.AsDouble(i) * scale);
       t = scaled;

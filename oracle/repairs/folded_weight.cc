@@ -53,6 +53,38 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
   }
 }
 
+// A constant whose elements are, in order, near those of a source constant under whatever shape: a drift.
+void ProposeNearest(const RepairScene& scene, int target_node, size_t input, std::vector<Proposal>* out) {
+  constexpr double kNear = 0.1;  // mean distance over mean magnitude
+  const PreparedNode& tn = scene.t().nodes[target_node];
+  int v = tn.inputs[input];
+  const std::vector<int>& foreign = scene.target.foreign;
+  if (std::find(foreign.begin(), foreign.end(), v) == foreign.end()) return;
+  const Tensor& t = scene.t().Initial(v);
+  for (size_t s = 0; s < scene.s().names.size(); ++s) {
+    if (scene.s().initializer[s] < 0) continue;
+    const Tensor& c = scene.s().Initial(static_cast<int>(s));
+    if (c.size() != t.size() || c.dtype() != t.dtype()) continue;
+    double distance = 0, magnitude = 0;
+    for (int64_t k = 0; k < c.size(); ++k) {
+      distance += std::fabs(c.AsDouble(k) - t.AsDouble(k));
+      magnitude += std::fabs(c.AsDouble(k));
+    }
+    if (!(distance <= kNear * magnitude)) continue;
+    Proposal p;
+    p.model = scene.t().model;
+    std::string formal = "input " + std::to_string(input) + " (" + tn.row->InputAt(static_cast<int>(input)).name + ")";
+    p.difference.cls = "WB";
+    p.difference.target_node = SiteName(*tn.node);
+    p.difference.what = formal;
+    p.difference.source_value = TensorText(c);
+    p.difference.target_value = TensorText(t);
+    p.what = "restore the elements of " + formal + " from the source";
+    p.model.graph.SetInitializer(scene.t().names[v], c.Reshaped(t.shape()));
+    out->push_back(std::move(p));
+  }
+}
+
 // The numbers that formulas are spelled with; a drifted one among the nodes behind the frontier goes back to the
 // nearest of these or of the source's own scalars.
 void ProposeLiterals(const RepairScene& scene, std::vector<Proposal>* out) {
@@ -74,6 +106,7 @@ void ProposeLiterals(const RepairScene& scene, std::vector<Proposal>* out) {
         int v = tn.inputs[i];
         if (v < 0 || scene.t().initializer[v] < 0) continue;
         const Tensor& t = scene.t().Initial(v);
+        ProposeNearest(scene, n, i, out);
         if (!IsFloat(t.dtype()) || t.size() != 1) continue;
         for (double literal : literals) {
           double off = std::fabs(literal - t.AsDouble(0));
