@@ -70,6 +70,16 @@ uint64_t ShapeHash(const Tensor& t) {
 
 }  // namespace
 
+int ContextsFor(const Model& source, int base) {
+  constexpr int64_t kFew = 8;
+  constexpr int kForFewValues = 16;
+  for (const ValueInfo& v : source.graph.RequiredInputs()) {
+    bool discrete = v.dtype == DType::kBool || IsInt(v.dtype);
+    if (discrete && v.Static() && ElementCount(v.StaticShape()) <= kFew) return std::max(base, kForFewValues);
+  }
+  return base;
+}
+
 Model BindSymbols(const Model& model, int64_t extent) {
   Model bound = model;
   bool open = false;

@@ -67,6 +67,9 @@ class Lab {
   std::unique_ptr<Impl> impl_;
 };
 
+// How many contexts tell two models with these inputs apart: `base`, and more where an input of few bools or
+// integers takes few values (And and Or of two bools agree on every second draw).
+int ContextsFor(const Model& source, int base);
 // Do inputs and outputs agree in number, element type and declared shape? Says what differs.
 Status SameInterface(const Model& source, const Model& target);
 // The model with symbolic and unknown input extents bound to a number.

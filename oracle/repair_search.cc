@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 namespace assay {
 namespace {
@@ -79,10 +80,38 @@ std::vector<InterfaceFix> FixInputs(const Model& source, const Model& target) {
   return fixes;
 }
 
+// A copied node that takes the place of a dropped one of the same operator takes its names: the edit then is of
+// that node's operands and attributes.
+void KeepNames(const Graph& before, Graph* after) {
+  std::set<std::string> was, is;
+  for (const NodePtr& n : before.nodes) was.insert(n->outputs.begin(), n->outputs.end());
+  for (const NodePtr& n : after->nodes) is.insert(n->outputs.begin(), n->outputs.end());
+  std::vector<NodePtr> dropped;
+  for (const NodePtr& n : before.nodes) {
+    if (std::none_of(n->outputs.begin(), n->outputs.end(), [&](const std::string& o) { return is.count(o) > 0; })) dropped.push_back(n);
+  }
+  for (size_t i = 0; i < after->nodes.size() && !dropped.empty(); ++i) {
+    const Node& n = *after->nodes[i];
+    if (n.outputs.size() != 1 || was.count(n.outputs[0]) || after->IsOutput(n.outputs[0])) continue;
+    auto match = std::find_if(dropped.begin(), dropped.end(), [&](const NodePtr& d) {
+      return d->op == n.op && d->domain == n.domain && d->outputs.size() == 1;
+    });
+    if (match == dropped.end()) continue;
+    std::string old_name = n.outputs[0];
+    auto renamed = std::make_shared<Node>(n);
+    renamed->name = (*match)->name;
+    renamed->outputs = (*match)->outputs;
+    after->nodes[i] = renamed;
+    after->RedirectReaders(old_name, renamed->outputs[0]);
+    dropped.erase(match);
+  }
+}
+
 // Puts nodes in topological order, drops what an edit of `before` left unread, and declares the outputs as inferred.
 // A model that inference refuses is passed on only where its predecessor was refused too (`lenient`).
 Result<Model> Tidy(Model m, const Model& before, bool lenient) {
   RemoveNewlyDead(before.graph, &m.graph);
+  KeepNames(before.graph, &m.graph);
   std::vector<NodePtr> order = TRY(Sorted(m.graph));
   m.graph.nodes = std::move(order);
   m.graph.value_info.clear();
@@ -130,11 +159,12 @@ bool Progress(const Alignment& before, const Trace& old_trace, const Alignment& 
     for (int o : old_trace.model->nodes[n].outputs) {
       if (o < 0 || before.source_of[o] >= 0) continue;
       auto it = new_trace.model->number.find(old_trace.model->names[o]);
-      // One that the target lacked: reading another shared value heals nothing.
-      if (it != new_trace.model->number.end() && after.source_of[it->second] >= 0 &&
-          before.target_of[after.source_of[it->second]] < 0) {
-        return true;
-      }
+      // One that the target lacked (reading another shared value heals nothing), made by a node that was there (a
+      // copy of the source's node equals the source by itself).
+      if (it == new_trace.model->number.end() || after.source_of[it->second] < 0) continue;
+      int maker = new_trace.model->producer[it->second];
+      bool same_maker = maker >= 0 && new_trace.model->nodes[maker].row == old_trace.model->nodes[n].row;
+      if (same_maker && before.target_of[after.source_of[it->second]] < 0) return true;
     }
   }
   return false;
@@ -158,7 +188,7 @@ class Search {
   const RepairOptions& options_;
   std::unique_ptr<Lab> lab_;
   std::vector<std::vector<int>> source_readers_;
-  int contexts_ = 3;
+  int contexts_ = 4;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
@@ -232,7 +262,7 @@ Result<SearchResult> Search::Run(const Model& target) {
   r.fixed = target;
   LabOptions lab_options;
   lab_options.seed = options_.seed;
-  if (Parameters(source_) > kLargeModel) contexts_ = 2;
+  contexts_ = Parameters(source_) > kLargeModel ? 2 : ContextsFor(source_, contexts_);
   lab_options.contexts = contexts_;
   lab_options.jobs = options_.jobs;
   lab_options.limits = options_.limits;

@@ -113,7 +113,7 @@ Status Verifier::StepArchitecture() {
   }
   LabOptions lab_options;
   lab_options.seed = options_.seed;
-  lab_options.contexts = kProofContexts;
+  lab_options.contexts = ContextsFor(source_, kProofContexts);
   lab_options.jobs = options_.jobs;
   lab_options.limits = options_.limits;
   Result<std::unique_ptr<Lab>> lab = Lab::Make(source_, target_, lab_options);

@@ -16,7 +16,8 @@ std::string ClassOfCopies(const RepairScene& scene, const std::vector<const Node
   return "CG";
 }
 
-void ProposeAt(const RepairScene& scene, std::vector<Proposal>* out) {
+// `attributes_too`: the lost node was merged into this one's attributes (a Pad into pads).
+void ProposeAt(const RepairScene& scene, bool attributes_too, std::vector<Proposal>* out) {
   const PreparedNode& tn = scene.node();
   const Prepared& s = scene.s();
   std::set<int> avoid;
@@ -28,6 +29,7 @@ void ProposeAt(const RepairScene& scene, std::vector<Proposal>* out) {
   for (int c : scene.Counterparts(scene.frontier, 6)) {
     const PreparedNode& sn = s.nodes[c];
     if (sn.inputs.size() != tn.inputs.size()) continue;
+    if (attributes_too && (sn.row != tn.row || sn.hash == tn.hash)) continue;
     Proposal p;
     p.model = scene.t().model;
     auto node = std::make_shared<Node>(*tn.node);
@@ -49,6 +51,7 @@ void ProposeAt(const RepairScene& scene, std::vector<Proposal>* out) {
       ++rewired;
     }
     if (!fits || rewired == 0) continue;
+    if (attributes_too) node->attrs = sn.node->attrs;
     for (NodePtr& n : p.model.graph.nodes) {
       if (n == tn.node) n = node;
     }
@@ -60,7 +63,8 @@ void ProposeAt(const RepairScene& scene, std::vector<Proposal>* out) {
     p.difference.target_value = copied.empty() ? "rewired operands" : "absent";
     p.what = copied.empty() ? "reconnect operands as in the source"
                             : "insert " + std::to_string(copied.size()) + " missing node(s), " + copied[0]->op + " first";
-    p.size = static_cast<int>(copied.size()) + rewired;
+    if (attributes_too) p.what += ", and take the attributes";
+    p.size = static_cast<int>(copied.size()) + rewired + (attributes_too ? 1 : 0);
     out->push_back(std::move(p));
   }
 }
@@ -74,7 +78,10 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
     std::vector<int> next;
     for (int n : level) {
       RepairScene there = scene.At(n);
-      ProposeAt(there, out);
+      size_t first = out->size();
+      for (bool attributes_too : {false, true}) ProposeAt(there, attributes_too, out);
+      // The nearer to the frontier the better: an edit further on leaves dead nodes behind.
+      for (size_t i = first; i < out->size(); ++i) (*out)[i].size += 2 * step;
       for (int o : scene.t().nodes[n].outputs) {
         if (o < 0) continue;
         for (int r : scene.target_readers[o]) {
