@@ -11,12 +11,12 @@
 namespace assay {
 namespace {
 
-// Positions of known constants in the random order, one for each context: a single order forgets (a lost Relu
-// before a wide MaxPool), and so does one placement of the constants.
+// Positions of known constants in the random order, one for each context: a single order forgets (a
+// lost Relu before a wide MaxPool), and so does one placement of the constants.
 constexpr double kQuantilePowers[] = {1.0, 1.0 / 3, 3.0, 1.0 / 12, 12.0};
-constexpr int64_t kLiteralElements = 16;     // constants this small may be bounds and keep their order
+constexpr int64_t kLiteralElements = 16;  // constants this small may be bounds and keep their order
 constexpr size_t kLiterals = 4096;
-constexpr int64_t kKeptConstant = 1 << 16;   // larger constants are embedded anew when needed
+constexpr int64_t kKeptConstant = 1 << 16;  // larger constants are embedded anew when needed
 
 void AddLiterals(const Tensor& t, std::vector<double>* out) {
   if (!IsFloat(t.dtype()) || t.size() > kLiteralElements) return;
@@ -56,7 +56,8 @@ Signature Sign(const Tensor& t) {
     s.multiset = s.ordered;
   } else {
     // Integers and bools apart from residues, so that a count never equals a field value by chance.
-    for (int64_t i = 0; i < t.size(); ++i) add(0xf00d000000000000ULL ^ static_cast<uint64_t>(t.AsInt(i)));
+    for (int64_t i = 0; i < t.size(); ++i)
+      add(0xf00d000000000000ULL ^ static_cast<uint64_t>(t.AsInt(i)));
   }
   s.ordered |= 1;
   return s;
@@ -99,7 +100,9 @@ std::string Declared(const ValueInfo& v) {
   s += "[";
   for (size_t i = 0; i < v.shape->size(); ++i) {
     const DimDecl& d = (*v.shape)[i];
-    s += (i ? "," : "") + (d.value >= 0 ? std::to_string(d.value) : d.symbol.empty() ? "?" : d.symbol);
+    s += (i ? "," : "") + (d.value >= 0       ? std::to_string(d.value)
+                           : d.symbol.empty() ? "?"
+                                              : d.symbol);
   }
   return s + "]";
 }
@@ -118,17 +121,19 @@ bool SameDeclaration(const ValueInfo& a, const ValueInfo& b) {
 Status SameInterface(const Model& source, const Model& target) {
   std::vector<ValueInfo> a = source.graph.RequiredInputs(), b = target.graph.RequiredInputs();
   if (a.size() != b.size()) {
-    return Invalid("the source has " + std::to_string(a.size()) + " inputs, the target " + std::to_string(b.size()));
+    return Invalid("the source has " + std::to_string(a.size()) + " inputs, the target " +
+                   std::to_string(b.size()));
   }
   for (size_t i = 0; i < a.size(); ++i) {
     if (!SameDeclaration(a[i], b[i])) {
-      return Invalid("input " + std::to_string(i) + " is " + Declared(a[i]) + " in the source and " + Declared(b[i]) + " in the target",
+      return Invalid("input " + std::to_string(i) + " is " + Declared(a[i]) +
+                         " in the source and " + Declared(b[i]) + " in the target",
                      b[i].name);
     }
   }
   if (source.graph.outputs.size() != target.graph.outputs.size()) {
-    return Invalid("the source has " + std::to_string(source.graph.outputs.size()) + " outputs, the target " +
-                   std::to_string(target.graph.outputs.size()));
+    return Invalid("the source has " + std::to_string(source.graph.outputs.size()) +
+                   " outputs, the target " + std::to_string(target.graph.outputs.size()));
   }
   return {};
 }
@@ -162,9 +167,9 @@ struct Lab::Impl {
       std::vector<Signature> signatures;
     };
     std::unordered_map<uint64_t, Seen> memo;
-    std::vector<uint64_t> fresh;   // keys added by the run in progress
+    std::vector<uint64_t> fresh;  // keys added by the run in progress
     std::shared_ptr<SnapPool::Cache> cache;
-    std::unordered_map<uint64_t, Tensor> kept;      // small constants by content (and snap entry)
+    std::unordered_map<uint64_t, Tensor> kept;  // small constants by content (and snap entry)
     bool source_done = false;
     std::vector<Signature> source_signature;
     std::vector<Tensor> source_values;
@@ -182,7 +187,7 @@ struct Lab::Impl {
 
   Status MakeContext(int k);
   Run1 RunOne(Context& c, const Prepared& m, const Snaps& snaps);
-  Snaps SnapConstants(const Prepared& m, Trace* trace);
+  Snaps SnapConstants(const Prepared& m, bool scalars, Trace* trace);
 };
 
 Lab::Lab() : impl_(std::make_unique<Impl>()) {}
@@ -213,7 +218,8 @@ Status Lab::Impl::MakeContext(int k) {
     Tensor r = TRY(Tensor::Make(t.dtype(), t.shape(), Store::kField, options.limits));
     Fp* x = r.mutable_data<Fp>();
     Choices choices(MixSeeds(seed, ++index));
-    for (int64_t i = 0; i < r.size(); ++i) x[i] = Fp::Raw(static_cast<double>(choices.Below(static_cast<uint64_t>(c.field->p()))));
+    for (int64_t i = 0; i < r.size(); ++i)
+      x[i] = Fp::Raw(static_cast<double>(choices.Below(static_cast<uint64_t>(c.field->p()))));
     t = r;
   }
   c.cache = pool->NewCache();
@@ -221,7 +227,8 @@ Status Lab::Impl::MakeContext(int k) {
   return {};
 }
 
-Result<std::unique_ptr<Lab>> Lab::Make(const Model& source, const Model& target, const LabOptions& options) {
+Result<std::unique_ptr<Lab>> Lab::Make(const Model& source, const Model& target,
+                                       const LabOptions& options) {
   std::unique_ptr<Lab> lab(new Lab());
   Impl& m = *lab->impl_;
   m.options = options;
@@ -235,23 +242,106 @@ Result<std::unique_ptr<Lab>> Lab::Make(const Model& source, const Model& target,
   return lab;
 }
 
-Lab::Impl::Snaps Lab::Impl::SnapConstants(const Prepared& m, Trace* trace) {
-  Snaps snaps;
-  std::vector<std::vector<int>> readers = m.Readers();
-  for (size_t v = 0; v < m.names.size(); ++v) {
-    if (m.initializer[v] < 0 || pool->IsSourceConstant(m.content[v])) continue;
-    const Tensor& t = m.Initial(static_cast<int>(v));
-    if (!IsFloat(t.dtype()) || readers[v].empty()) continue;
-    const PreparedNode& reader = m.nodes[readers[v][0]];
-    int input = static_cast<int>(std::find(reader.inputs.begin(), reader.inputs.end(), static_cast<int>(v)) - reader.inputs.begin());
-    SnapPool::Match match = pool->Find(t, reader.node.get(), input);
-    if (match.entry >= 0) {
-      snaps.emplace(static_cast<int>(v), match);
-      ++trace->snapped;
-    } else {
-      trace->foreign.push_back(static_cast<int>(v));
+namespace {
+// Values of the constants that a model computes, in double, as far as they can be computed.
+std::unordered_map<int, Tensor> ComputedConstants(const Prepared& m, const Limits& limits) {
+  std::unordered_map<int, Tensor> values;
+  for (const PreparedNode& pn : m.nodes) {
+    if (!pn.constant) continue;
+    std::vector<Tensor> held;
+    std::vector<const Tensor*> args;
+    held.reserve(pn.inputs.size());
+    bool known = true;
+    for (int i : pn.inputs) {
+      if (i < 0) {
+        args.push_back(nullptr);
+        continue;
+      }
+      auto it = values.find(i);
+      known = known && (it != values.end() || m.initializer[i] >= 0);
+      if (!known) break;
+      held.push_back(it != values.end() ? it->second : m.Initial(i).To(Store::kDouble));
+      args.push_back(&held.back());
+    }
+    if (!known) continue;
+    Result<std::vector<Tensor>> out =
+        EvalNode(*pn.row, *pn.node, args, Store::kDouble, limits, m.model.Opset(pn.node->domain));
+    for (size_t o = 0; out.ok() && o < pn.outputs.size(); ++o) {
+      if (pn.outputs[o] >= 0) values.emplace(pn.outputs[o], (*out)[o]);
     }
   }
+  return values;
+}
+}  // namespace
+
+Lab::Impl::Snaps Lab::Impl::SnapConstants(const Prepared& m, bool scalars, Trace* trace) {
+  Snaps snaps;
+  // Constants that something else than a constant reads: what the target computes from its
+  // constants counts by value.
+  std::vector<std::vector<std::pair<int, int>>> readers(m.names.size());  // node, input
+  for (size_t n = 0; n < m.nodes.size(); ++n) {
+    const PreparedNode& pn = m.nodes[n];
+    for (size_t i = 0; i < pn.inputs.size() && !pn.constant; ++i) {
+      if (pn.inputs[i] >= 0 && m.constant[pn.inputs[i]])
+        readers[pn.inputs[i]].push_back({static_cast<int>(n), static_cast<int>(i)});
+    }
+  }
+  auto own = [&](int v) {
+    return m.initializer[v] >= 0 && !pool->IsSourceConstant(m.structure[v]);
+  };
+  // A constant of its own that only constants read is still a rounded one.
+  for (size_t n = 0; n < m.nodes.size(); ++n) {
+    for (int v : m.nodes[n].inputs) {
+      if (v >= 0 && m.nodes[n].constant && readers[v].empty() && own(v))
+        readers[v].push_back({static_cast<int>(n), -1});
+    }
+  }
+  for (const PreparedNode& pn : m.nodes) {
+    if (pn.node->op != "BatchNormalization" || !pn.node->domain.empty() || pn.constant ||
+        pn.inputs.size() < 5)
+      continue;
+    std::vector<int> in(pn.inputs.begin() + 1, pn.inputs.begin() + 5);
+    bool given =
+        std::all_of(in.begin(), in.end(), [&](int v) { return v >= 0 && m.initializer[v] >= 0; });
+    if (!given || std::none_of(in.begin(), in.end(), own) || readers[in[0]].size() > 1 ||
+        readers[in[1]].size() > 1)
+      continue;
+    auto [scale, bias] =
+        pool->FindNormalization(m.Initial(in[0]), m.Initial(in[1]), m.Initial(in[2]),
+                                m.Initial(in[3]), pn.node->Float("epsilon", 1e-5f));
+    if (!scale.found()) continue;
+    snaps.emplace(in[0], scale);
+    snaps.emplace(in[1], bias);
+  }
+  std::optional<std::unordered_map<int, Tensor>> computed;
+  for (size_t i = 0; i < m.names.size(); ++i) {
+    int v = static_cast<int>(i);
+    if (!m.constant[v] || readers[v].empty() || snaps.count(v) ||
+        pool->IsSourceConstant(m.structure[v]))
+      continue;
+    SnapPool::Match match;
+    if (m.initializer[v] >= 0) {
+      const Tensor& t = m.Initial(v);
+      if (!IsFloat(t.dtype()) || (t.size() == 1 && !scalars)) continue;
+      auto [n, input] = readers[v][0];
+      match = pool->Find(t, m.nodes[n].node.get(), input);
+      if (!match.found()) trace->foreign.push_back(v);
+    } else {
+      if (!computed) computed = ComputedConstants(m, options.limits);
+      auto it = computed->find(v);
+      if (it == computed->end()) continue;
+      match = pool->FindComputed(it->second, static_cast<int>(computed->size()));
+      // Weights that were only moved, as behind a Transpose, are still told by the node that reads
+      // them.
+      auto [n, input] = readers[v][0];
+      if (!match.found() && IsFloat(it->second.dtype()) &&
+          ViewWeights(*m.nodes[n].node, input, it->second.shape())) {
+        match = pool->Find(it->second, m.nodes[n].node.get(), input);
+      }
+    }
+    if (match.found()) snaps.emplace(v, std::move(match));
+  }
+  trace->snapped = static_cast<int>(snaps.size());
   return snaps;
 }
 
@@ -267,7 +357,7 @@ Lab::Impl::Run1 Lab::Impl::RunOne(Context& c, const Prepared& m, const Snaps& sn
   // Constants are known by content, so that equal ones are equal without being embedded.
   auto constant_key = [&](int v) {
     auto it = snaps.find(v);
-    return it == snaps.end() ? m.content[v] : Mix(m.content[v] ^ (static_cast<uint64_t>(it->second.entry) << 1)) | 1;
+    return it == snaps.end() ? m.content[v] : Mix(m.content[v] ^ it->second.key) | 1;
   };
   auto load = [&](int v) -> Result<Tensor> {
     uint64_t key = constant_key(v);
@@ -275,7 +365,8 @@ Lab::Impl::Run1 Lab::Impl::RunOne(Context& c, const Prepared& m, const Snaps& sn
     if (kept != c.kept.end()) return kept->second;
     auto it = snaps.find(v);
     const Tensor& t = m.Initial(v);
-    Tensor field = it == snaps.end() ? t.To(Store::kField) : TRY(pool->FieldValue(it->second, t, *c.cache));
+    Tensor field =
+        it == snaps.end() ? t.To(Store::kField) : TRY(pool->FieldValue(it->second, t, *c.cache));
     if (field.size() <= kKeptConstant) c.kept.emplace(key, field);
     return field;
   };
@@ -319,7 +410,8 @@ Lab::Impl::Run1 Lab::Impl::RunOne(Context& c, const Prepared& m, const Snaps& sn
         args.push_back(&held.back());
       }
       Result<std::vector<Tensor>> out =
-          loaded.ok() ? EvalNode(*pn.row, *pn.node, args, Store::kField, options.limits, m.model.Opset(pn.node->domain))
+          loaded.ok() ? EvalNode(*pn.row, *pn.node, args, Store::kField, options.limits,
+                                 m.model.Opset(pn.node->domain))
                       : Result<std::vector<Tensor>>(loaded.error());
       if (!out.ok()) {
         if (run.failed_node >= 0) continue;
@@ -338,6 +430,10 @@ Lab::Impl::Run1 Lab::Impl::RunOne(Context& c, const Prepared& m, const Snaps& sn
       if (v < 0) continue;
       run.values[v] = seen->second.outputs[o];
       run.signature[v] = seen->second.signatures[o];
+      if (auto it = pn.constant ? snaps.find(v) : snaps.end(); it != snaps.end()) {
+        Result<Tensor> t = pool->FieldValue(it->second, run.values[v], *c.cache);
+        if (t.ok()) run.values[v] = *t, run.signature[v] = Sign(*t);
+      }
       key[v] = Mix(run.signature[v].ordered ^ ShapeHash(run.values[v]));
     }
   }
@@ -371,7 +467,7 @@ Result<Trace> Lab::Run(const Model& target, int n, bool remember) {
   n = std::min<int>(n, static_cast<int>(m.contexts.size()));
   Trace t;
   t.model = TRY(Prepared::Of(target));
-  Impl::Snaps snaps = m.SnapConstants(*t.model, &t);
+  Impl::Snaps snaps = m.SnapConstants(*t.model, true, &t);
   std::vector<Impl::Run1> runs(n);
   std::vector<Status> sources(n);
   // Contexts are independent: one thread each, at most `jobs` at a time.
@@ -423,14 +519,17 @@ Result<bool> Lab::Prove(const Model& target, std::string* reason, int* snapped) 
     Trace t = TRY(Run(target, n, false));
     if (snapped) *snapped = t.snapped;
     if (t.failed_node >= 0) {
-      if (t.failure_code == Code::kUnsupported || t.failure_code == Code::kLimit) return Error{t.failure_code, t.failure, {}};
+      if (t.failure_code == Code::kUnsupported || t.failure_code == Code::kLimit)
+        return Error{t.failure_code, t.failure, {}};
       *reason = "the target does not run: " + t.failure;
       return false;
     }
     std::vector<uint64_t> a = m.source.OutputKeys(), b = t.OutputKeys();
     for (size_t i = 0; i < a.size(); ++i) {
       if (i >= b.size() || a[i] != b[i]) {
-        *reason = "output '" + t.model->names[t.model->outputs[std::min(i, t.model->outputs.size() - 1)]] + "' differs in the field";
+        *reason = "output '" +
+                  t.model->names[t.model->outputs[std::min(i, t.model->outputs.size() - 1)]] +
+                  "' differs in the field";
         return false;
       }
     }

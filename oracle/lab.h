@@ -1,7 +1,8 @@
-// Lab: a session in which a source and any number of targets with the same interface are executed in the field,
-// under the same contexts and inputs, and their values compared by signature. Equal sub-computations are executed
-// once: a node whose operator, attributes and operand signatures were seen before takes the earlier result, so a
-// target that is mostly the source costs little, and so does each proposal of the repairer.
+// Lab: a session in which a source and any number of targets with the same interface are executed
+// in the field, under the same contexts and inputs, and their values compared by signature. Equal
+// sub-computations are executed once: a node whose operator, attributes and operand signatures were
+// seen before takes the earlier result, so a target that is mostly the source costs little, and so
+// does each proposal of the repairer.
 #pragma once
 
 #include <map>
@@ -15,7 +16,8 @@
 
 namespace assay {
 
-// Signature of a tensor of field values: of its elements in order, and of them as a multiset (blind to layout).
+// Signature of a tensor of field values: of its elements in order, and of them as a multiset (blind
+// to layout).
 struct Signature {
   uint64_t ordered = 0, multiset = 0;
   int64_t size = 0;
@@ -25,13 +27,13 @@ struct Signature {
 // One model executed under one or more contexts.
 struct Trace {
   std::shared_ptr<const Prepared> model;
-  std::vector<Signature> signature;                // of each value, over all contexts; undefined: not computed
-  std::vector<std::vector<Tensor>> values;         // [context][value]; empty tensors where freed
+  std::vector<Signature> signature;  // of each value, over all contexts; undefined: not computed
+  std::vector<std::vector<Tensor>> values;  // [context][value]; empty tensors where freed
   // Constants: initializer values equal to a fold of the source within rounding / beyond it.
   int snapped = 0;
-  std::vector<int> foreign;                        // initializer values that are neither the source's nor a fold of its
-  std::string failure;                             // of the first node that does not run ("": all do)
-  int failed_node = -1;                            // values behind it stay undefined
+  std::vector<int> foreign;  // initializer values that are neither the source's nor a fold of its
+  std::string failure;       // of the first node that does not run ("": all do)
+  int failed_node = -1;      // values behind it stay undefined
   Code failure_code = Code::kInvalid;
   // Signatures of graph outputs, shapes and types included.
   std::vector<uint64_t> OutputKeys() const;
@@ -39,25 +41,27 @@ struct Trace {
 
 struct LabOptions {
   uint64_t seed = 0;
-  int contexts = 5;        // seeds of the schedule (quantile powers 1, 1/3, 3, 1/12, 12)
+  int contexts = 5;  // seeds of the schedule (quantile powers 1, 1/3, 3, 1/12, 12)
   int jobs = 1;
   Limits limits;
 };
 
 class Lab {
  public:
-  // `target` contributes its literals to the constants that keep their order. Symbols in declared inputs bind to
-  // an extent that varies with the context.
-  static Result<std::unique_ptr<Lab>> Make(const Model& source, const Model& target, const LabOptions& options);
+  // `target` contributes its literals to the constants that keep their order. Symbols in declared
+  // inputs bind to an extent that varies with the context.
+  static Result<std::unique_ptr<Lab>> Make(const Model& source, const Model& target,
+                                           const LabOptions& options);
   ~Lab();
 
   const Trace& source() const;
-  // Executes a target under the first `contexts` contexts. Its inputs must have the source's types. `remember`:
-  // keep what was computed for later runs (off for proposals that may be rejected: memory stays bounded).
+  // Executes a target under the first `contexts` contexts. Its inputs must have the source's types.
+  // `remember`: keep what was computed for later runs (off for proposals that may be rejected:
+  // memory stays bounded).
   Result<Trace> Run(const Model& target, int contexts, bool remember = true);
   // Are all outputs equal under all contexts? Stops at the first context in which they differ.
-  // `*reason` says why not. A proof that the two compute the same function but for an error of probability
-  // about 1/p a context.
+  // `*reason` says why not. A proof that the two compute the same function but for an error of
+  // probability about 1/p a context.
   Result<bool> Prove(const Model& target, std::string* reason, int* snapped = nullptr);
   const SnapPool& pool() const;
 

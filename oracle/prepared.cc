@@ -17,23 +17,31 @@ uint64_t HashBytes(uint64_t h, const void* data, size_t n) {
   std::memcpy(&x, p, n);
   return Mix(h ^ x ^ (uint64_t{n} << 56));
 }
-uint64_t HashString(uint64_t h, const std::string& s) { return HashBytes(Mix(h ^ s.size()), s.data(), s.size()); }
+uint64_t HashString(uint64_t h, const std::string& s) {
+  return HashBytes(Mix(h ^ s.size()), s.data(), s.size());
+}
 
 uint64_t HashAttr(uint64_t h, const AttrValue& v) {
   h = Mix(h ^ v.index());
   return std::visit(
       [&](const auto& x) -> uint64_t {
         using T = std::decay_t<decltype(x)>;
-        if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, float>) return HashBytes(h, &x, sizeof(x));
-        else if constexpr (std::is_same_v<T, std::string>) return HashString(h, x);
-        else if constexpr (std::is_same_v<T, std::vector<int64_t>> || std::is_same_v<T, std::vector<float>>)
+        if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, float>)
+          return HashBytes(h, &x, sizeof(x));
+        else if constexpr (std::is_same_v<T, std::string>)
+          return HashString(h, x);
+        else if constexpr (std::is_same_v<T, std::vector<int64_t>> ||
+                           std::is_same_v<T, std::vector<float>>)
           return HashBytes(h, x.data(), x.size() * sizeof(x[0]));
         else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
           for (const std::string& s : x) h = HashString(h, s);
           return h;
-        } else if constexpr (std::is_same_v<T, Tensor>) return Mix(h ^ ContentHash(x));
-        else if constexpr (std::is_same_v<T, Opaque>) return HashString(h, x.bytes);
-        else return HashBytes(h, &x, sizeof(void*));  // a subgraph: by identity
+        } else if constexpr (std::is_same_v<T, Tensor>)
+          return Mix(h ^ ContentHash(x));
+        else if constexpr (std::is_same_v<T, Opaque>)
+          return HashString(h, x.bytes);
+        else
+          return HashBytes(h, &x, sizeof(void*));  // a subgraph: by identity
       },
       v);
 }
@@ -49,6 +57,15 @@ uint64_t HashNode(const OpSpec& row, const Node& node) {
   for (size_t i = 0; i < node.inputs.size(); ++i) h = Mix(h ^ (node.inputs[i].empty() ? 3 : 5));
   for (size_t i = 0; i < node.outputs.size(); ++i) h = Mix(h ^ (node.outputs[i].empty() ? 7 : 11));
   return h;
+}
+
+// Equal for equal tensors, whether a Constant node or an initializer holds them.
+uint64_t HashConstant(const Prepared& p, const PreparedNode& pn, size_t output) {
+  const AttrValue* value = pn.node->op == "Constant" ? pn.node->Find("value") : nullptr;
+  if (value && std::holds_alternative<Tensor>(*value)) return ContentHash(std::get<Tensor>(*value));
+  uint64_t h = Mix(pn.hash ^ output);
+  for (int i : pn.inputs) h = Mix(h ^ (i < 0 ? 1 : p.structure[i]));
+  return h | 1;
 }
 
 }  // namespace
@@ -73,6 +90,7 @@ Result<std::shared_ptr<const Prepared>> Prepared::Of(const Model& model) {
       p->names.push_back(name);
       p->initializer.push_back(-1);
       p->content.push_back(0);
+      p->structure.push_back(0);
       p->producer.push_back(-1);
       p->constant.push_back(0);
     }
@@ -85,7 +103,7 @@ Result<std::shared_ptr<const Prepared>> Prepared::Of(const Model& model) {
   for (size_t i = 0; i < g.initializers.size(); ++i) {
     int v = add(g.initializers[i].name);
     p->initializer[v] = static_cast<int>(i);
-    p->content[v] = ContentHash(g.initializers[i].value);
+    p->content[v] = p->structure[v] = ContentHash(g.initializers[i].value);
     p->constant[v] = 1;
   }
   std::vector<NodePtr> order = TRY(Sorted(g));
@@ -93,7 +111,8 @@ Result<std::shared_ptr<const Prepared>> Prepared::Of(const Model& model) {
     PreparedNode pn{n, TRY(RowFor(model, *n)), {}, {}, 0, true};
     for (const std::string& i : n->inputs) {
       auto it = p->number.find(i);
-      if (!i.empty() && it == p->number.end()) return Invalid("nothing makes input '" + i + "'", NodeLabel(*n));
+      if (!i.empty() && it == p->number.end())
+        return Invalid("nothing makes input '" + i + "'", NodeLabel(*n));
       pn.inputs.push_back(i.empty() ? -1 : it->second);
       if (!i.empty() && !p->constant[it->second]) pn.constant = false;
     }
@@ -105,6 +124,7 @@ Result<std::shared_ptr<const Prepared>> Prepared::Of(const Model& model) {
       if (v >= 0) {
         p->producer[v] = static_cast<int>(p->nodes.size());
         p->constant[v] = pn.constant;
+        if (pn.constant) p->structure[v] = HashConstant(*p, pn, pn.outputs.size() - 1);
       }
     }
     p->nodes.push_back(std::move(pn));
@@ -121,7 +141,8 @@ std::vector<std::vector<int>> Prepared::Readers() const {
   std::vector<std::vector<int>> readers(names.size());
   for (size_t n = 0; n < nodes.size(); ++n) {
     for (int i : nodes[n].inputs) {
-      if (i >= 0 && (readers[i].empty() || readers[i].back() != static_cast<int>(n))) readers[i].push_back(static_cast<int>(n));
+      if (i >= 0 && (readers[i].empty() || readers[i].back() != static_cast<int>(n)))
+        readers[i].push_back(static_cast<int>(n));
     }
   }
   return readers;

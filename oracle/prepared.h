@@ -1,5 +1,5 @@
-// Prepared: a model made ready for the oracle's own executions: sorted, rows found, values numbered, and the
-// values that depend on constants alone marked.
+// Prepared: a model made ready for the oracle's own executions: sorted, rows found, values
+// numbered, and the values that depend on constants alone marked.
 #pragma once
 
 #include <memory>
@@ -24,14 +24,18 @@ struct Prepared {
   std::vector<PreparedNode> nodes;              // in topological order
   std::vector<std::string> names;               // of values
   std::unordered_map<std::string, int> number;  // name -> value number
-  std::vector<int> inputs, outputs;             // value numbers of RequiredInputs() and graph outputs
-  std::vector<int> initializer;                 // value -> index in graph.initializers, or -1
-  std::vector<uint64_t> content;                // hash of an initializer's type and bits, 0 for other values
-  std::vector<int> producer;                    // value -> node, or -1
-  std::vector<char> constant;                   // value depends on constants alone
+  std::vector<int> inputs, outputs;  // value numbers of RequiredInputs() and graph outputs
+  std::vector<int> initializer;      // value -> index in graph.initializers, or -1
+  std::vector<uint64_t> content;     // hash of an initializer's type and bits, 0 for other values
+  std::vector<uint64_t>
+      structure;               // hash of what makes a constant: of its bits, or of nodes over such
+  std::vector<int> producer;   // value -> node, or -1
+  std::vector<char> constant;  // value depends on constants alone
 
   static Result<std::shared_ptr<const Prepared>> Of(const Model& model);
-  const Tensor& Initial(int value) const { return model.graph.initializers[initializer[value]].value; }
+  const Tensor& Initial(int value) const {
+    return model.graph.initializers[initializer[value]].value;
+  }
   std::vector<std::vector<int>> Readers() const;  // value -> nodes that read it
 };
 
