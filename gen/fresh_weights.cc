@@ -72,7 +72,13 @@ Result<Tensor> Draw(uint64_t seed, const Weight& w) {
 
 class Redraw {
  public:
-  explicit Redraw(const Model& model) : model_(model) {}
+  explicit Redraw(const Model& model) : model_(model) {
+    // Before IR 4 every initializer was listed as an input too, as a default that may be overridden.
+    // A network with weights of its own has none of these.
+    Graph& g = model_.graph;
+    std::erase_if(g.inputs, [&](const ValueInfo& v) { return g.FindInitializer(v.name) != nullptr; });
+    model_.ir_version = std::max<int64_t>(model_.ir_version, 4);
+  }
 
   Result<Model> Run(uint64_t seed) {
     known_ = TRY(Infer(model_));
@@ -276,7 +282,7 @@ class Redraw {
     std::erase_if(g.initializers, [&](const Initializer& i) { return !read.count(i.name); });
   }
 
-  const Model& model_;
+  Model model_;
   Inference known_;
   std::vector<NodePtr> order_;
   std::map<std::string, Weight> weights_;
