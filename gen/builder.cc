@@ -208,7 +208,7 @@ bool GraphBuilder::Steadfast(const OpSpec& spec, const Node& node, const std::ve
     if (inputs[i] < 0) continue;
     const GenValue& v = values_[inputs[i]];
     bool move = v.varies && (move_exact || !v.exact);
-    moved[i] = move ? Perturbed(v.samples[sample].wide, flip) : v.samples[sample].wide;
+    moved[i] = move ? Perturbed(v.samples[sample].wide, i, flip) : v.samples[sample].wide;
     args[i] = &moved[i];
   }
   Result<std::vector<Tensor>> r =

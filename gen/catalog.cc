@@ -101,19 +101,28 @@ class Prober {
   bool assumed_ = false;  // the rule can't be asked
 };
 
-// How often a row is tried. From its traits, so that the many unary functions don't crowd out the
-// operators in which converters err: those with weights, layouts and shapes.
+// How often a row is tried. From its traits, so that the many unary functions and reductions don't
+// crowd out the operators in which converters err: those that join branches, and those with
+// weights, layouts and shapes.
 double WeightOf(const OpSpec& spec) {
-  double weight = 1;
-  bool solves = false;
+  bool solves = false, joins = !spec.draw && spec.MaxInputs() > 1;
   for (const AttrSpec& a : spec.attrs) solves |= a.domain.solve;
-  if (solves) weight += 2;
-  if (spec.accuracy == Accuracy::kReduction) weight += 1;
-  if (spec.Has(kMovesData) || spec.Has(kLayoutOnly)) weight += 0.5;
-  if (spec.Has(kBroadcasts)) weight += 0.5;
-  if (spec.Has(kElementwise) && spec.MaxInputs() == 1) weight *= 0.4;
+  bool variadic = spec.inputs.back().arity == Arity::kVariadic;
+  bool converts = spec.inputs[0].type != spec.outputs[0].type && spec.Has(kElementwise);
+  double weight = 1;
+  if (joins && (spec.Has(kBroadcasts) || variadic))
+    weight = 2;
+  else if (spec.accuracy == Accuracy::kReduction && joins)
+    weight = 3;
+  else if (spec.accuracy == Accuracy::kReduction && !solves)
+    weight = 0.6;
+  else if (spec.Has(kElementwise) && spec.MaxInputs() == 1)
+    weight = converts ? 1 : 0.35;
+  else if (spec.Has(kMovesData) || spec.Has(kLayoutOnly))
+    weight = variadic ? 3 : 1.3;
+  if (solves) weight += 0.5;
   if (spec.Has(kReadsShape)) weight *= 0.2;
-  if (!spec.inputs.empty() && !Contains(spec.inputs[0].types, DType::kFloat)) weight *= 0.6;
+  if (!Contains(spec.inputs[0].types, DType::kFloat)) weight *= 0.6;
   return weight;
 }
 

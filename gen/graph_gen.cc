@@ -86,19 +86,28 @@ class Generator {
     return v.varies && v.dtype != DType::kUndefined && v.rank() <= kMaxRank;
   }
 
-  // A value to read, unread ones and newer ones first; -1 when there is none.
-  int PickValue() {
+  // A value to read (first, by `row`, when given); unread and newer ones are likelier: deep graphs
+  // rather than wide ones. -1 when there is none.
+  int PickValue(const Row* row) {
     const auto& values = builder_.values();
-    int best = -1, best_score = -1;
-    for (int i = 0; i < 4; ++i) {
-      int id = static_cast<int>(choices_.Below(values.size()));
+    value_weights_.assign(values.size(), 0);
+    uint64_t total = 0;
+    for (size_t id = 0; id < values.size(); ++id) {
       const GenValue& v = values[id];
-      if (!Readable(v)) continue;
-      int score = (v.uses == 0 ? 4 : 0) + (v.kind == GenValue::Kind::kNode ? 2 : 0) +
-                  static_cast<int>(choices_.Below(3));
-      if (score > best_score) best = id, best_score = score;
+      if (!Readable(v) || (row && !Reads(*row, v))) continue;
+      bool node = v.kind == GenValue::Kind::kNode;
+      uint64_t weight = v.uses > 0 ? (node ? 3 : 1) : (node ? 12 : 4);
+      if (2 * id > values.size()) weight *= 2;
+      value_weights_[id] = weight;
+      total += weight;
     }
-    return best;
+    if (total == 0) return -1;
+    uint64_t at = choices_.Below(total);
+    for (size_t id = 0; id < values.size(); ++id) {
+      if (at < value_weights_[id]) return static_cast<int>(id);
+      at -= value_weights_[id];
+    }
+    return -1;
   }
   const Row* PickRow(int value) {
     weights_.clear();
@@ -123,17 +132,22 @@ class Generator {
   }
   // An existing value that the row can read first; else a new graph input, while there may be more.
   int ValueFor(const Row& row) {
-    for (int i = 0; i < 4; ++i) {
-      int id = PickValue();
-      if (id >= 0 && Reads(row, builder_.value(id))) return id;
-    }
+    int id = PickValue(&row);
+    if (id >= 0) return id;
     if (builder_.inputs() >= max_inputs_) return -1;
+    DType t = planner_.ChooseType(row.input_types);
+    if (choices_.Chance(
+            0.6)) {  // a shape that is there already: its value and this one can be joined
+      const GenValue& v =
+          builder_.value(static_cast<int>(choices_.Below(builder_.values().size())));
+      if (Readable(v) && row.TakesRank(v.rank()))
+        return builder_.AddInput(choices_, t, Shape(v.shape()));
+    }
     int start = static_cast<int>(choices_.Below(kMaxRank + 1));
     for (int i = 0; i <= kMaxRank; ++i) {
       int rank = (start + i) % (kMaxRank + 1);
-      if (!row.TakesRank(rank)) continue;
-      DType t = planner_.ChooseType(row.input_types);
-      return builder_.AddInput(choices_, t, DrawShape(choices_, rank, max_elements_));
+      if (row.TakesRank(rank))
+        return builder_.AddInput(choices_, t, DrawShape(choices_, rank, max_elements_));
     }
     return -1;
   }
@@ -146,7 +160,7 @@ class Generator {
       const Row* row = nullptr;
       int value = -1;
       if (chooser_ || choices_.Chance(0.5)) {
-        value = PickValue();
+        value = PickValue(nullptr);
         row = value < 0 ? nullptr : PickRow(value);
       } else {
         row = PickRow(-1);
@@ -203,7 +217,7 @@ class Generator {
     Shape shape = type.StaticShape();
     bool mixes = spec.Has(kBroadcasts) || spec.InputAt(i).arity == Arity::kVariadic || i == 0;
     bool room = static_cast<int>(builder_.nodes().size()) < options_.nodes;
-    bool constant = demand.constant || choices_.Chance(i == 0 ? 0.1 : mixes ? 0.35 : 0.85);
+    bool constant = demand.constant || choices_.Chance(i == 0 ? 0.1 : mixes ? 0.3 : 0.8);
     if (!constant && depth < kMaxProducerDepth && room && choices_.Chance(0.5)) {
       int made = Produce(type, std::vector<bool>(builder_.values().size(), true), depth + 1);
       if (made >= 0) return Guarded(made, demand);
@@ -276,6 +290,7 @@ class Generator {
   std::vector<const Row*> rows_, candidates_;
   std::vector<const OpSpec*> specs_;
   std::vector<double> weights_;
+  std::vector<uint64_t> value_weights_;
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ struct GenOptions {
   int64_t max_elements = 4096;  // of any tensor; most models stay far below
   int max_inputs = 0;           // graph inputs; 0: grows with `nodes`
   double backward = 0.2;        // chance that a step inserts backwards
-  double reuse = 0.45;          // chance that a further operand is an existing value
+  double reuse = 0.6;           // chance that a further operand is an existing value
   // Element types of fresh values, with weights.
   std::vector<std::pair<DType, int>> dtypes = {
       {DType::kFloat, 760}, {DType::kDouble, 45}, {DType::kInt64, 55}, {DType::kInt32, 45},

@@ -9,7 +9,7 @@ namespace assay {
 namespace {
 
 constexpr int kAttrTries = 5;
-constexpr int kReuseTries = 4;
+constexpr int kReuseTries = 12;
 constexpr int kMaxVariadic = 4;
 const Dim kAnyExtent(1, 64);
 
@@ -143,6 +143,13 @@ void Planner::DrawSomeAttributes(Plan* plan, int rank, bool defaults_only) {
   }
 }
 
+bool Planner::Reads(const Plan& plan, int id) {
+  for (const Operand& o : plan.operands) {
+    if (o.value == id) return true;
+  }
+  return false;
+}
+
 // Draws attributes until the rule does not exclude them.
 void Planner::DrawAttributes(Plan* plan, int rank) {
   for (int i = 0; i < kAttrTries; ++i) {
@@ -233,17 +240,23 @@ std::vector<Dim> Planner::BroadcastShape(const TypeInfo& other) {
   return dims;
 }
 
-// An existing value for input i, when the rule can still hold with it.
+// An existing value for input i, when the rule can still hold with it. Unread ones first, so that
+// branches join.
 bool Planner::ReuseValue(Plan* plan, int input) {
   const std::vector<GenValue>& values = builder_.values();
   TypeInfo before = problem_.inputs[input];
-  for (int i = 0; i < kReuseTries && !values.empty(); ++i) {
-    // The newer half twice as often: deep graphs rather than wide ones.
-    size_t from = choices_.Chance(0.5) ? values.size() / 2 : 0;
-    int id = static_cast<int>(from + choices_.Below(values.size() - from));
+  size_t n = values.size(), start = n ? choices_.Below(n) : 0;
+  int tries = 0;
+  bool prefer_unread = choices_.Chance(0.7);
+  for (size_t i = 0; i < (prefer_unread ? 2 * n : n) && tries < kReuseTries; ++i) {
+    int id = static_cast<int>((start + i) % n);
     const GenValue& v = values[id];
     if (!v.varies || v.dtype != before.dtype || v.rank() > kMaxRank) continue;
+    if (prefer_unread && i < n &&
+        (v.uses > 0 || v.kind != GenValue::Kind::kNode || Reads(*plan, id)))
+      continue;
     if (usable_ && !(*usable_)[id]) continue;
+    ++tries;
     problem_.inputs[input] = v.type();
     if (CheckRule(problem_) == Truth::kFalse) continue;
     plan->operands[input].value = id;

@@ -57,6 +57,7 @@ class Planner {
   bool CallDraw(Plan* plan);
   void AddOptional(Plan* plan);
   bool FillOperands(Plan* plan, int slot);
+  static bool Reads(const Plan& plan, int id);
   bool ReuseValue(Plan* plan, int input);
   std::vector<Dim> BroadcastShape(const TypeInfo& other);
   bool Finish(Plan* plan, const TypeInfo* want);

@@ -273,13 +273,16 @@ bool Agrees(const Sample& s) {
   return true;
 }
 
-Tensor Perturbed(const Tensor& t, bool flip) {
+Tensor Perturbed(const Tensor& t, uint64_t salt, bool flip) {
   if (!IsFloat(t.dtype()) || t.store() != Store::kDouble) return t;
   Tensor out = t.Clone();
   double* data = out.mutable_data<double>();
   for (int64_t i = 0; i < out.size(); ++i) {
-    double step = kNudge * std::max(1.0, std::fabs(data[i]));
-    data[i] += ((Mix(static_cast<uint64_t>(i)) & 1) != 0) == flip ? step : -step;
+    // Steps of different sizes: equal ones would leave a constant part constant.
+    uint64_t hash = Mix(static_cast<uint64_t>(i) + (salt << 32));
+    double step = kNudge * std::max(1.0, std::fabs(data[i])) *
+                  (1 + static_cast<double>(hash >> 1 & 0xff) / 256);
+    data[i] += ((hash & 1) != 0) == flip ? step : -step;
   }
   return out;
 }

@@ -66,7 +66,7 @@ Stats Measure(const Tensor& t);
 bool Agrees(const Sample& s);
 // The same elements, each floating-point one moved by about 1e-5 of its size up or down by a hash
 // of its index.
-Tensor Perturbed(const Tensor& t, bool flip);
+Tensor Perturbed(const Tensor& t, uint64_t salt, bool flip);
 bool SameElements(const Tensor& a, const Tensor& b);
 
 }  // namespace assay
