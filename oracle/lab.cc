@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <set>
 #include <thread>
 
 #include "interp/choices.h"
@@ -26,15 +27,44 @@ void AddLiterals(const Tensor& t, std::vector<double>* out) {
   }
 }
 
+// Operators that compare their operands with constants, or read a real number off one. Only such constants keep
+// their order: the fewer there are, the further they lie apart and the likelier a moved bound shows.
+bool ReadsOrder(const std::string& op) {
+  static const std::set<std::string> kOps = {
+      "Clip",  "Max",     "Min",  "Greater", "Less",  "GreaterOrEqual",  "LessOrEqual",   "Equal", "ThresholdedRelu",
+      "Shrink", "Cast",   "CastLike", "Floor", "Ceil", "Round",          "QuantizeLinear", "Mod",  "DynamicQuantizeLinear",
+      "TopK",  "ArgMax",  "ArgMin", "MaxPool", "ReduceMax", "ReduceMin", "Hardmax", "Sign", "Concat", "Pad", "Where"};
+  return kOps.count(op) > 0;
+}
+
 void CollectLiterals(const Model& m, std::vector<double>* out) {
-  for (const Initializer& i : m.graph.initializers) AddLiterals(i.value, out);
-  for (const NodePtr& n : m.graph.nodes) {
+  const Graph& g = m.graph;
+  std::unordered_map<std::string, const Tensor*> constants;
+  for (const Initializer& i : g.initializers) constants[i.name] = &i.value;
+  for (const NodePtr& n : g.nodes) {
     for (const Attribute& a : n->attrs) {
-      if (auto f = std::get_if<float>(&a.value)) {
-        if (out->size() < kLiterals) out->push_back(*f);
-      } else if (auto t = std::get_if<Tensor>(&a.value)) {
-        AddLiterals(*t, out);
+      auto t = std::get_if<Tensor>(&a.value);
+      if (n->op == "Constant" && t) constants[n->outputs[0]] = t;
+    }
+  }
+  std::unordered_map<std::string, int> made = g.Producers();
+  for (const NodePtr& n : g.nodes) {
+    if (n->op == "HardSwish") out->push_back(6);
+    if (n->op == "HardSigmoid") out->push_back(1.0 / static_cast<double>(n->Float("alpha", 0.2f)));
+    if (!ReadsOrder(n->op)) continue;
+    for (const Attribute& a : n->attrs) {
+      if (auto f = std::get_if<float>(&a.value)) out->push_back(*f);
+    }
+    for (std::string input : n->inputs) {
+      // Back through what only moves elements.
+      constexpr int kSteps = 8;
+      for (int step = 0; step < kSteps && !constants.count(input) && made.count(input); ++step) {
+        const Node& maker = *g.nodes[made[input]];
+        if (maker.inputs.empty()) break;
+        input = maker.inputs[0];
       }
+      auto it = constants.find(input);
+      if (it != constants.end()) AddLiterals(*it->second, out);
     }
   }
 }
@@ -236,7 +266,6 @@ Result<std::unique_ptr<Lab>> Lab::Make(const Model& source, const Model& target,
   m.pool = std::make_unique<SnapPool>(m.source_model);
   CollectLiterals(source, &m.literals);
   CollectLiterals(target, &m.literals);
-  for (double c : {3.0, -3.0, 6.0, 0.5, -0.5, -1.0}) m.literals.push_back(c);
   for (int k = 0; k < options.contexts; ++k) TRY(m.MakeContext(k));
   m.source.model = m.source_model;
   return lab;
