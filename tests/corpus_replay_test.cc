@@ -5,7 +5,9 @@
 
 #include "corpus/replay.h"
 #include "fuzz/seed_corpus.h"
+#include "fuzz/tables.h"
 #include "interp/onnx_io.h"
+#include "interp/text.h"
 
 namespace assay {
 namespace {
@@ -18,6 +20,24 @@ TEST(CorpusReplay, EveryEntryComesOutAsExpected) {
   for (const StoredCase& c : cases) {
     ReplayResult r = ReplayEntry(c, {});
     EXPECT_TRUE(r.passed) << ResultLine(r);
+  }
+}
+
+TEST(CorpusReplay, EveryFaultAndRewriteHasAnEntry) {
+  std::set<std::string> there;
+  std::vector<StoredCase> cases = ListEntries(kEntries).value();
+  for (const StoredCase& c : cases) {
+    Entry entry = LoadCase(c.path).value();
+    for (const Step& s : entry.steps) there.insert(s.transform);
+  }
+  for (const std::vector<Transform>* table : {&AllFaults(), &AllRewrites()}) {
+    for (const Transform& row : *table) {
+      // Rows may wait for operators that the table lacks.
+      Result<Model> example = ParseText(row.example);
+      Result<Subject> subject = example.ok() ? Subject::Of(*example) : example.error();
+      if (!subject.ok() || row.sites(*subject).empty()) continue;
+      EXPECT_TRUE(there.count(row.name)) << "run: assay corpus seed corpus/entries " << row.name;
+    }
   }
 }
 

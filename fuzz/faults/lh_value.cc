@@ -338,6 +338,7 @@ graph(float[1,1,3,3] x) -> (float[1,1,6,6] y) {
                             .precondition = "none; the difference is 1.5e-4 at most",
                             .ops = "Gelu",
                             .example = R"(
+opset 20
 graph(float[2,3] x) -> (float[2,3] y) {
   y = Gelu(x)
 })"},

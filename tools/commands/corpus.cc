@@ -203,7 +203,7 @@ Result<int> Seed(const Flags& f) {
     TRY(PutEntry(f.folder, **m, /*replace=*/true));
     fmt::print(f.json.human(), "{}\n", OneLine(IndexLine(**m)));
   }
-  TRY(WriteIndex(f.folder));
+  if (missing < static_cast<int64_t>(tasks.size())) TRY(WriteIndex(f.folder));
   TRY(f.json.Write({{"made", static_cast<int64_t>(tasks.size()) - missing}, {"missing", missing}}));
   return exit_code::kFine;
 }
