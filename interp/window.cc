@@ -25,8 +25,11 @@ std::pair<int64_t, int64_t> Inside(int64_t start, int64_t step, int64_t count, i
 
 std::vector<Dim> KernelDims(RuleContext& c, size_t axes, int weights) {
   std::vector<Dim> kernel = c.IntsOr("kernel_shape", axes, 1);
-  if (weights < 0) return kernel;
   bool given = !c.Ints("kernel_shape").empty();
+  if (weights < 0) {
+    c.Require(given, "kernel_shape has one entry for each axis");
+    return kernel;
+  }
   for (size_t i = 0; i < axes; ++i) {
     Dim w = c.In(weights, static_cast<int>(i) + 2);
     if (given) {

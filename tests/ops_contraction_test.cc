@@ -308,5 +308,44 @@ TEST(QLinearMatMul, IsDequantizeMatMulQuantize) {
   }
 }
 
+TEST(QLinearMatMul, KeepsRowParametersWithAVectorOnTheRight) {
+  Tensor a = Tensor::Of<uint8_t>(DType::kUint8, {2, 2}, {1, 2, 3, 4}),
+         b = Tensor::Of<uint8_t>(DType::kUint8, {2}, {5, 6});
+  Tensor a_scale = Tensor::Floats({2}, {1, 2}), one = Tensor::ScalarFloat(1);
+  Tensor a_zero = Tensor::Of<uint8_t>(DType::kUint8, {2}, {0, 1}),
+         zero = Tensor::Of<uint8_t>(DType::kUint8, {}, {0});
+  auto y = Eval("QLinearMatMul", {a, a_scale, a_zero, b, one, zero, one, zero});
+  ASSERT_TRUE(y.ok()) << y.error().ToString();
+  EXPECT_TRUE((*y)[0].Identical(Tensor::Of<uint8_t>(DType::kUint8, {2}, {17, 56})));
+}
+
+TEST(QLinearConv, IsDequantizeConvQuantize) {
+  Choices choices(13);
+  Tensor x = Tensor::Make(DType::kUint8, {1, 2, 5, 5}).value(),
+         w = Tensor::Make(DType::kInt8, {3, 2, 3, 3}).value();
+  for (int64_t i = 0; i < x.size(); ++i) x.Set(i, static_cast<double>(choices.Below(256)));
+  for (int64_t i = 0; i < w.size(); ++i) w.Set(i, static_cast<double>(choices.Between(-128, 127)));
+  Tensor x_scale = Tensor::ScalarFloat(0.5f), w_scale = Tensor::Floats({3}, {0.25f, 0.5f, 1}),
+         y_scale = Tensor::ScalarFloat(128);
+  Tensor x_zero = Tensor::Of<uint8_t>(DType::kUint8, {}, {120}),
+         w_zero = Tensor::Of<int8_t>(DType::kInt8, {3}, {-3, 0, 5});
+  Tensor y_zero = Tensor::Of<int8_t>(DType::kInt8, {}, {10});
+  std::vector<int64_t> pads = {1, 0, 2, 1};
+  FieldContext context(4, {0.5, 0.25, 128});
+  FieldScope scope(&context);
+  for (Store store : {Store::kNative, Store::kDouble, Store::kField}) {
+    Tensor sx = x_scale.To(store), sw = w_scale.To(store), sy = y_scale.To(store);
+    auto got = Eval("QLinearConv", {x, sx, x_zero, w, sw, w_zero, sy, y_zero}, {{"pads", pads, {}}},
+                    store);
+    ASSERT_TRUE(got.ok()) << got.error().ToString();
+    Tensor left = Eval("DequantizeLinear", {x, sx, x_zero}, {}, store).value()[0];
+    Tensor right =
+        Eval("DequantizeLinear", {w, sw, w_zero}, {{"axis", int64_t{0}, {}}}, store).value()[0];
+    Tensor sum = Eval("Conv", {left, right}, {{"pads", pads, {}}}, store).value()[0];
+    Tensor want = Eval("QuantizeLinear", {sum, sy, y_zero}, {}, store).value()[0];
+    EXPECT_TRUE((*got)[0].Identical(want));
+  }
+}
+
 }  // namespace
 }  // namespace assay

@@ -23,11 +23,23 @@ void RequireParameter(RuleContext& c, int i, int x, bool row) {
   c.Require(fits, "scale and zero point have one element, or one for each row or column");
 }
 
-// The shape under which such a parameter broadcasts to its operand and to the result.
+// The shape under which such a parameter broadcasts to its operand.
 Shape ParameterShape(const KernelContext& c, int i, bool row) {
   if (!c.Has(i) || c.in(i).size() == 1) return {};
   Shape s = c.in(i).shape();
   if (row && s.size() == 1) s.push_back(1);
+  return s;
+}
+
+// The shape under which it broadcasts to the result, which lacks the axis of a vector on the other
+// side.
+Shape ResultShape(const KernelContext& c, int i, int other, bool row) {
+  Shape s = ParameterShape(c, i, row);
+  if (c.in(other).rank() > 1 || s.empty()) return s;
+  if (row)
+    s.pop_back();
+  else if (s.size() > 1)
+    s.erase(s.end() - 2);
   return s;
 }
 
@@ -68,7 +80,7 @@ Status EvalLinear(KernelContext& c) {
   Tensor sums = TRY(c.Scratch(DType::kInt32, c.out_shape(0)));
   TRY(Multiply(c, 0, 2, 3, 5, sums.mutable_data<int32_t>()));
   Tensor* y = TRY(c.Out(0));
-  return Requantize(c, {1, 4, 6, 7, ParameterShape(c, 1, true), ParameterShape(c, 4, false)},
+  return Requantize(c, {1, 4, 6, 7, ResultShape(c, 1, 3, true), ResultShape(c, 4, 0, false)},
                     sums.data<int32_t>(), y);
 }
 

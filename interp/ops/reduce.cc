@@ -5,6 +5,7 @@
 
 #include "interp/draw.h"
 #include "interp/movement.h"
+#include "interp/ops/elementwise.h"
 
 namespace assay {
 namespace {
@@ -143,8 +144,7 @@ struct SumSquareOf : SumOf {
 template <class A, class F>
 A ThroughReal(A acc, F&& f) {
   if constexpr (std::is_integral_v<A>) {
-    double v = f(static_cast<double>(acc));
-    return v >= -0x1p31 && v < 0x1p31 ? static_cast<A>(v) : A(0);
+    return TruncateTo<A>(f(static_cast<double>(acc)));
   } else {
     return f(acc);
   }
@@ -231,7 +231,13 @@ Status LogSumExp(KernelContext& c) {
     ForReduced(shape, reduced, [&](int64_t i, int64_t o) {
       sum[static_cast<size_t>(o)] += ScalarExp(A(x[i]) - shift[static_cast<size_t>(o)]);
     });
-    for (size_t o = 0; o < n; ++o) y[o] = static_cast<T>(ScalarLog(sum[o]) + shift[o]);
+    for (size_t o = 0; o < n; ++o) {
+      A v = ScalarLog(sum[o]) + shift[o];
+      if constexpr (std::is_integral_v<T>)
+        y[o] = TruncateTo<T>(v);
+      else
+        y[o] = static_cast<T>(v);
+    }
     return {};
   };
   if (IsFloat(c.in(0).dtype())) {
