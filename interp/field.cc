@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "interp/choices.h"
 #include "interp/result.h"
@@ -61,23 +62,38 @@ uint64_t HashName(std::string_view s) {
   return h;
 }
 
+// What depends on the prime alone, made once a prime: powers of 2 and a square root of 2.
+struct PrimeTables {
+  std::once_flag once;
+  std::vector<double> pow2;
+  int64_t root = 0;
+};
+const PrimeTables& TablesOf(size_t index) {
+  static std::vector<PrimeTables> tables(Primes().size());
+  PrimeTables& t = tables[index];
+  std::call_once(t.once, [&] {
+    int64_t p = Primes()[index], v = PowMod((p + 1) / 2, -kMinExponent, p);
+    t.pow2.resize(kMaxExponent - kMinExponent + 1);
+    for (double& power : t.pow2) power = static_cast<double>(v), v = v * 2 % p;
+    // p = 7 mod 8 has the root 2^((p+1)/4); otherwise search.
+    if (p % 4 == 3) t.root = PowMod(2, (p + 1) / 4, p);
+    else for (t.root = 2; t.root * t.root % p != 2; ++t.root) {}
+  });
+  return t;
+}
+
+// Known constants are few: a small filter by the low bits of the residue, then a search.
+constexpr size_t kFilter = 4096;
+size_t FilterAt(double r) { return static_cast<size_t>(r) % kFilter; }
+
 }  // namespace
 
 FieldContext::FieldContext(uint64_t seed, std::vector<double> constants, double quantile_power) : seed_(Mix(seed)) {
-  p_ = static_cast<double>(Primes()[Mix(seed_ ^ 1) % Primes().size()]);
+  size_t prime = Mix(seed_ ^ 1) % Primes().size();
+  p_ = static_cast<double>(Primes()[prime]);
   inv_p_ = 1.0 / p_;
-  int64_t p = static_cast<int64_t>(p_);
-  pow2_.resize(kMaxExponent - kMinExponent + 1);
-  int64_t half = (p + 1) / 2, v = PowMod(half, -kMinExponent, p);
-  for (int e = kMinExponent; e <= kMaxExponent; ++e, v = v * 2 % p) pow2_[e - kMinExponent] = static_cast<double>(v);
-  int64_t root = 0;
-  // p = 7 mod 8 has the root 2^((p+1)/4); otherwise search.
-  if (p % 4 == 3) {
-    root = PowMod(2, (p + 1) / 4, p);
-  } else {
-    for (root = 2; root * root % p != 2; ++root) {
-    }
-  }
+  int64_t p = static_cast<int64_t>(p_), half = (p + 1) / 2, root = TablesOf(prime).root;
+  pow2_ = TablesOf(prime).pow2;
   sqrt2_ = static_cast<double>(root);
   for (int i = 0; i < 8; ++i) special_[i] = HashTo(0x5bec1a10 + i);
   special_[0] = sqrt2_;
@@ -86,11 +102,12 @@ FieldContext::FieldContext(uint64_t seed, std::vector<double> constants, double 
   std::erase_if(constants, [](double c) { return std::isnan(c); });
   std::sort(constants.begin(), constants.end());
   constants.erase(std::unique(constants.begin(), constants.end()), constants.end());
-  known_bit_.assign(static_cast<size_t>(p), 0);
+  known_bit_.assign(kFilter, 0);
   for (size_t i = 0; i < constants.size(); ++i) {
     double r = Embed(constants[i]);
-    if (known_bit_[static_cast<size_t>(r)]) continue;  // within an ulp of one before it
-    known_bit_[static_cast<size_t>(r)] = 1;
+    bool seen = std::any_of(known_.begin(), known_.end(), [&](const auto& k) { return k.first == r; });
+    if (seen) continue;  // within an ulp of one before it
+    known_bit_[FilterAt(r)] = 1;
     double q = std::pow(static_cast<double>(i + 1) / static_cast<double>(constants.size() + 1), quantile_power);
     // The largest finite float and beyond bounds nothing.
     if (constants[i] >= 3.4e38) q = 2;
@@ -145,8 +162,9 @@ double FieldContext::Inverse(double x) const {
 }
 
 bool FieldContext::KnownConstant(double r, double* c) const {
-  if (!known_bit_[static_cast<size_t>(r)]) return false;
+  if (!known_bit_[FilterAt(r)]) return false;
   auto it = std::lower_bound(known_.begin(), known_.end(), r, [](const auto& k, double v) { return k.first < v; });
+  if (it == known_.end() || it->first != r) return false;
   *c = it->second.first;
   return true;
 }
@@ -166,9 +184,9 @@ bool FieldContext::Real(double r, double* c) const {
 }
 
 double FieldContext::OrderKey(double r) const {
-  if (known_bit_[static_cast<size_t>(r)]) {
+  if (known_bit_[FilterAt(r)]) {
     auto it = std::lower_bound(known_.begin(), known_.end(), r, [](const auto& k, double v) { return k.first < v; });
-    return it->second.second;
+    if (it != known_.end() && it->first == r) return it->second.second;
   }
   return static_cast<double>(Mix(seed_ ^ Mix(static_cast<uint64_t>(r) + 0x0dde0000)) >> 11) * 0x1p-53;
 }

@@ -70,7 +70,9 @@ void CollectLiterals(const Model& m, std::vector<double>* out) {
 }
 
 Signature Sign(const Tensor& t) {
-  Signature s{0x2545f4914f6cdd1dULL ^ static_cast<uint64_t>(t.size()), 0, t.size()};
+  // A cast keeps the residues; the element type keeps the two apart.
+  uint64_t type = Mix(static_cast<uint64_t>(t.dtype()));
+  Signature s{type ^ static_cast<uint64_t>(t.size()), type, t.size()};
   auto add = [&](uint64_t x) {
     s.ordered = (s.ordered ^ x) * 0x9fb21c651e98df25ULL;
     s.ordered ^= s.ordered >> 29;
@@ -104,6 +106,12 @@ uint64_t ShapeHash(const Tensor& t) {
 int ContextsFor(const Model& source, int base) {
   constexpr int64_t kFew = 8;
   constexpr int kForFewValues = 16;
+  constexpr size_t kSmallGraph = 64;
+  // So does an operand that only sometimes is the largest.
+  for (const NodePtr& n : source.graph.nodes) {
+    const OpSpec* row = source.graph.nodes.size() <= kSmallGraph ? FindOp(n->domain, n->op, source.Opset(n->domain)) : nullptr;
+    if (row && row->Has(kDiscontinuous)) return std::max(base, kForFewValues);
+  }
   for (const ValueInfo& v : source.graph.RequiredInputs()) {
     bool discrete = v.dtype == DType::kBool || IsInt(v.dtype);
     if (discrete && v.Static() && ElementCount(v.StaticShape()) <= kFew) return std::max(base, kForFewValues);

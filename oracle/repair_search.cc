@@ -8,7 +8,7 @@ namespace assay {
 namespace {
 
 constexpr int kFrontierNodes = 4;          // of the frontier, tried in each round
-constexpr int kSmallEdit = 2;               // nodes or tensors
+constexpr int kSlack = 2;                   // nodes or tensors by which a better edit may be larger
 constexpr int64_t kLargeModel = 1 << 22;   // parameters beyond which fewer contexts localize
 
 int64_t Parameters(const Model& m) {
@@ -234,8 +234,8 @@ bool Search::Round(const Trace& trace, const Alignment& alignment, SearchResult*
   Model best_model;
   std::pair<size_t, int> best_score{SIZE_MAX, INT32_MAX};
   for (const auto& candidate : proposals) {
-    // A larger edit is not looked at when a small one has healed something.
-    if (OutOfTime() || (best && candidate.first.size > std::max(best->first.size, kSmallEdit))) break;
+    // A much larger edit is not looked at when a small one has healed something.
+    if (OutOfTime() || (best && candidate.first.size > best->first.size + kSlack)) break;
     Result<Model> tidy = Tidy(candidate.first.model, r->fixed, trace.failed_node >= 0);
     if (!tidy.ok()) continue;
     Result<Trace> t = lab_->Run(*tidy, contexts_, false);

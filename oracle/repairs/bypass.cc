@@ -70,7 +70,7 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
         p.difference.source_value = "absent";
         p.difference.target_value = first.node->op;
         p.what = "remove the " + std::to_string(length) + " node(s) that the source does not have";
-        p.size = length;
+        p.size = 1 + length / 2;
         out->push_back(std::move(p));
       }
       ProposeKeepingLayout(scene, chain, out);

@@ -56,7 +56,8 @@ void ProposePair(const RepairScene& scene, int sv, int tv, size_t most, std::vec
   p.difference.target_value = first.node->op;
   p.what = copied.empty() ? "read '" + *name + "' instead of '" + scene.t().names[tv] + "'"
                           : "compute '" + scene.t().names[tv] + "' as the source does: " + ops;
-  p.size = 2 + static_cast<int>(copied.size());
+  // Behind every edit of what is there: copies of the source come last.
+  p.size = 4 + 2 * static_cast<int>(copied.size());
   out->push_back(std::move(p));
 }
 
