@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -117,8 +118,13 @@ Status CampaignFolder::Resume() {
   TRY(journal_.Open(Path("journal.jsonl"), state.bytes));
   if (Result<std::string> text = ReadFile(Path("state.json")); text.ok()) {
     nlohmann::json j = nlohmann::json::parse(*text, nullptr, false);
-    if (j.is_object() && j.contains("seconds") && j["seconds"].is_number())
+    if (j.is_object() && j.contains("seconds") && j["seconds"].is_number()) {
       earlier_seconds_ = j["seconds"].get<double>();
+    }
+    const nlohmann::json ms = j.is_object() ? j.value("ms", nlohmann::json()) : nlohmann::json();
+    for (size_t p = 0; ms.is_array() && p < ms_.size() && p < ms.size(); ++p) {
+      if (ms[p].is_number()) ms_[p] = ms[p].get<double>();
+    }
   }
   ReadCrashed();
   return RestoreSequences(last);
@@ -159,6 +165,7 @@ Status CampaignFolder::Commit(CaseResult result) {
     result.record.sequences[static_cast<size_t>(i)] = sequences_.Count(i + 1);
   counts_.Add(result.record);
   next_ += options_.shards;
+  for (size_t p = 0; p < ms_.size(); ++p) ms_[p] += result.ms[p];
   for (size_t k = 0; k < result.record.findings.size(); ++k) {
     bool fresh = counts_.groups[result.record.findings[k].signature].count <= kKeptOfSignature;
     if (!fresh || kept_ >= options_.keep_findings) continue;
@@ -189,6 +196,11 @@ nlohmann::ordered_json CampaignFolder::Summary() const {
     for (int64_t n : p.sequences) row.push_back(n);
     j["growth"].push_back(row);
   }
+  j["ms_per_case"] = nlohmann::ordered_json::object();
+  for (int p = 0; p < kPhases; ++p) {
+    double cases = static_cast<double>(std::max<int64_t>(counts_.cases, 1));
+    j["ms_per_case"][PhaseName(static_cast<Phase>(p))] = ms_[static_cast<size_t>(p)] / cases;
+  }
   j["options"] = Header();
   return j;
 }
@@ -199,7 +211,7 @@ Status CampaignFolder::Checkpoint(bool final) {
   TRY(ReplaceFile(Path("sequences.txt"),
                   fmt::format("# cases: {}\n", counts_.cases) + sequences_.ToText()));
   TRY(ReplaceFile(Path("state.json"),
-                  Dump({{"cases", counts_.cases}, {"seconds", seconds()}}, -1)));
+                  Dump({{"cases", counts_.cases}, {"seconds", seconds()}, {"ms", ms_}}, -1)));
   TRY(ReplaceFile(Path("summary.json"), Dump(Summary(), 1)));
   if (!final) return {};
   return ReplaceFile(Path("report.html"), ReportHtml(TRY(ReadCampaigns({options_.out}))));

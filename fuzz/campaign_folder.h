@@ -48,6 +48,7 @@ class CampaignFolder {
   int64_t next_ = 0, kept_ = 0;
   std::set<int64_t> crashed_;
   double earlier_seconds_ = 0;
+  std::array<double, kPhases> ms_{};  // spent in each phase, earlier runs included
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now(), synced_ = start_,
                                         saved_ = start_;
 };
