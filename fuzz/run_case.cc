@@ -16,6 +16,8 @@
 namespace assay {
 namespace {
 
+constexpr double kHangSeconds = 600;
+
 const char* CodeName(Code c) {
   switch (c) {
     case Code::kUsage:
@@ -35,6 +37,12 @@ const char* CodeName(Code c) {
 }
 
 }  // namespace
+
+Limits CaseLimits() {
+  Limits limits = Limits::Small();
+  limits.seconds = kHangSeconds;
+  return limits;
+}
 
 std::string CasePattern(const std::string& text) {
   std::string out;
@@ -229,7 +237,7 @@ void CaseRun::Repair() {
   } else {
     RepairOptions o;
     o.seed = Seed(kRepairStream);
-    o.seconds = 60;
+    o.seconds = kHangSeconds;
     o.limits = limits_;
     o.verify_before = o.verify_after = false;
     o.verify.measure_time = false;
