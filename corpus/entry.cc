@@ -92,14 +92,15 @@ Result<std::string> Payload(const Entry& entry) {
   std::string out(kMagic);
   Put(&out, "case", CaseText(entry));
   Put(&out, "steps", StepsText(entry.steps));
-  Put(&out, "source", TRY(SerializeModel(entry.source)));
-  Put(&out, "target", TRY(SerializeModel(entry.target)));
+  std::string source = TRY(SerializeModel(entry.source)), target = TRY(SerializeModel(entry.target));
+  Put(&out, "source", source);
+  Put(&out, "target", target);
   std::vector<ValueInfo> names = entry.source.graph.RequiredInputs();
   for (size_t s = 0; s < entry.inputs.size(); ++s) {
     for (size_t j = 0; j < entry.inputs[s].size(); ++j) {
       std::string name = j < names.size() ? names[j].name : "input_" + std::to_string(j);
-      Put(&out, "input " + std::to_string(s) + " " + std::to_string(j),
-          TRY(SerializeTensor(entry.inputs[s][j], name)));
+      std::string bytes = TRY(SerializeTensor(entry.inputs[s][j], name));
+      Put(&out, "input " + std::to_string(s) + " " + std::to_string(j), bytes);
     }
   }
   return out;

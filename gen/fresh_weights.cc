@@ -255,8 +255,8 @@ class Redraw {
     for (const NodePtr& n : order_) {
       auto it = n->outputs.empty() ? weights_.end() : weights_.find(n->outputs[0]);
       if (it == weights_.end() || !it->second.made) continue;
-      g.initializers.push_back(
-          {it->first, TRY(Draw(MixSeeds(seed, HashOf(it->first)), it->second)), {}});
+      Tensor drawn = TRY(Draw(MixSeeds(seed, HashOf(it->first)), it->second));
+      g.initializers.push_back({it->first, std::move(drawn), {}});
       any = true;
     }
     if (!any) return Invalid("the model has no weights to draw");

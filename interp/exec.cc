@@ -70,7 +70,8 @@ Result<Program> Program::Compile(const Model& model) {
   }
   std::vector<NodePtr> order = TRY(Sorted(g));
   for (const NodePtr& n : order) {
-    Step step{n, TRY(RowFor(model, *n)), {}, {}};
+    const OpSpec* row = TRY(RowFor(model, *n));
+    Step step{n, row, {}, {}};
     for (const std::string& i : n->inputs) {
       if (!i.empty() && !slots.count(i)) return Invalid("nothing makes input '" + i + "'", NodeLabel(*n));
       step.inputs.push_back(i.empty() ? -1 : slots[i]);

@@ -108,7 +108,8 @@ Result<std::shared_ptr<const Prepared>> Prepared::Of(const Model& model) {
   }
   std::vector<NodePtr> order = TRY(Sorted(g));
   for (const NodePtr& n : order) {
-    PreparedNode pn{n, TRY(RowFor(model, *n)), {}, {}, 0, true};
+    const OpSpec* row = TRY(RowFor(model, *n));
+    PreparedNode pn{n, row, {}, {}, 0, true};
     for (const std::string& i : n->inputs) {
       auto it = p->number.find(i);
       if (!i.empty() && it == p->number.end())

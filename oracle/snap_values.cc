@@ -34,8 +34,10 @@ Result<std::vector<Fp>> SnapPool::Impl::VectorInField(const Entry& e, Cache& cac
       return TRY(forms->InField(e.ref, cache.memo)).s;
     case EntryKind::kShift:
       return TRY(forms->InField(e.ref, cache.memo)).t;
-    case EntryKind::kInverse:
-      return zip({Fp(1)}, TRY(forms->InField(e.ref, cache.memo)).s);
+    case EntryKind::kInverse: {
+      Affine<Fp> y = TRY(forms->InField(e.ref, cache.memo));
+      return zip({Fp(1)}, y.s);
+    }
     case EntryKind::kShiftBefore: {
       Affine<Fp> y = TRY(forms->InField(e.ref, cache.memo));
       return zip(y.t, y.s);

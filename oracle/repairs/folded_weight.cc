@@ -89,7 +89,7 @@ void ProposeNearest(const RepairScene& scene, int target_node, size_t input, std
 // nearest of these or of the source's own scalars.
 void ProposeLiterals(const RepairScene& scene, std::vector<Proposal>* out) {
   constexpr int kSteps = 4;
-  constexpr double kNear = 0.2;  // of the magnitude
+  constexpr double kNear = 0.2;  // of the magnitude; a literal further away is tried later
   std::vector<double> literals = {0, 1, -1, 0.5, -0.5, 2, 3, 6, 1.0 / 6, 0.7071067811865476, 1.4142135623730951};
   for (size_t v = 0; v < scene.s().names.size(); ++v) {
     if (scene.s().initializer[v] < 0) continue;
@@ -110,7 +110,8 @@ void ProposeLiterals(const RepairScene& scene, std::vector<Proposal>* out) {
         if (!IsFloat(t.dtype()) || t.size() != 1) continue;
         for (double literal : literals) {
           double off = std::fabs(literal - t.AsDouble(0));
-          if (off == 0 || off > kNear * std::max(std::fabs(literal), 1e-30)) continue;
+          if (off == 0) continue;
+          bool near = off <= kNear * std::max(std::fabs(literal), 1e-30);
           Tensor value = t.Clone();
           value.Set(0, literal);
           if (value.Identical(t)) continue;
@@ -123,6 +124,7 @@ void ProposeLiterals(const RepairScene& scene, std::vector<Proposal>* out) {
           p.difference.source_value = TensorText(value);
           p.difference.target_value = TensorText(t);
           p.what = "set " + formal + " to " + TensorText(value);
+          p.size = near ? 1 : 3;
           p.model.graph.SetInitializer(scene.t().names[v], std::move(value));
           out->push_back(std::move(p));
         }
