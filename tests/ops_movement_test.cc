@@ -540,5 +540,53 @@ TEST(OpsMovement, MakersAndSelectors) {
   });
 }
 
+// In the field an integer that depends on data is a hash: as an index it wraps around, and
+// different hashes pick different elements.
+TEST(OpsMovement, IndicesWrapInTheField) {
+  FieldContext context(3, {});
+  FieldScope scope(&context);
+  Tensor x = Iota({5}).To(Store::kField);
+  auto picked = Eval({"Gather", 13, {x, I({7, -8, 2, -1})}, {}}, Store::kField);
+  ASSERT_TRUE(picked.ok()) << picked.error().ToString();
+  const Fp* y = (*picked)[0].data<Fp>();
+  EXPECT_TRUE(y[0] == Fp(2) && y[1] == Fp(2) && y[2] == Fp(2) && y[3] == Fp(4));
+  auto scattered = Eval({"ScatterND",
+                         16,
+                         {x, Tensor::Ints({1, 1}, {kMin64}), Iota({1}).To(Store::kField)},
+                         {A("reduction", std::string("add"))}},
+                        Store::kField);
+  ASSERT_TRUE(scattered.ok()) << scattered.error().ToString();
+  auto empty = Eval({"Gather", 13, {Iota({0}).To(Store::kField), I({0})}, {}}, Store::kField);
+  EXPECT_FALSE(empty.ok());
+  auto hot = Eval({"OneHot", 11, {I({int64_t{1} << 33, 7}), Scalar(3), F({2}, {0, 1})}, {}},
+                  Store::kField);
+  ASSERT_TRUE(hot.ok());
+  const Fp* on = (*hot)[0].data<Fp>();
+  EXPECT_TRUE(on[0] + on[1] + on[2] == Fp(1));  // a hash hits some place
+  EXPECT_TRUE(on[3] + on[4] + on[5] == Fp(0));  // a number out of range none
+}
+
+// Ranges and one-hot depths of known numbers have the same extents in every domain.
+TEST(OpsMovement, ParametersKeepTheirMeaningInTheField) {
+  FieldContext context(3, {});
+  FieldScope scope(&context);
+  auto range = Eval({"Range",
+                     11,
+                     {Tensor::ScalarFloat(1), Tensor::ScalarFloat(-2), Tensor::ScalarFloat(-0.5f)},
+                     {}},
+                    Store::kField);
+  ASSERT_TRUE(range.ok()) << range.error().ToString();
+  ASSERT_EQ((*range)[0].shape(), (Shape{6}));
+  EXPECT_TRUE((*range)[0].data<Fp>()[5] == Fp(-1.5));
+  Tensor noise = Tensor::ScalarFloat(0).To(Store::kField);
+  double residue = 123457, number;
+  while (context.Real(residue, &number)) ++residue;
+  noise.mutable_data<Fp>()[0] = Fp::Raw(residue);
+  auto lost = Eval({"Range", 11, {Tensor::ScalarFloat(0), noise, Tensor::ScalarFloat(1)}, {}},
+                   Store::kField);
+  ASSERT_FALSE(lost.ok());
+  EXPECT_EQ(lost.error().code, Code::kUnsupported);
+}
+
 }  // namespace
 }  // namespace assay

@@ -169,6 +169,26 @@ TEST(OpsResize, FieldAgreesWithReals) {
   }
 }
 
+// A scale that no residue gives back: as an initializer it stays a number.
+TEST(OpsResize, ScalesStayNumbersInTheField) {
+  Model m;
+  m.opsets[""] = 13;
+  m.graph.inputs = {ValueInfo::Of("x", DType::kFloat, {1, 1, 7, 7})};
+  m.graph.outputs = {ValueInfo::Of("y", DType::kFloat, {1, 1, 12, 8})};
+  m.graph.SetInitializer("scales", F({4}, {1, 1, 1.7320508f, 1.2f}));
+  m.graph.nodes = {
+      MakeNode("Resize", {"x", "", "scales"}, {"y"}, {A("mode", std::string("linear"))})};
+  auto inputs = RandomInputs(m, 1);
+  ASSERT_TRUE(inputs.ok());
+  auto reals = assay::Run(m, *inputs, {});
+  ASSERT_TRUE(reals.ok()) << reals.error().ToString();
+  FieldContext context(3, {});
+  FieldScope scope(&context);
+  auto field = assay::Run(m, *inputs, {.store = Store::kField});
+  ASSERT_TRUE(field.ok()) << field.error().ToString();
+  EXPECT_EQ(field->outputs[0].shape(), reals->outputs[0].shape());
+}
+
 TEST(OpsResize, Errors) {
   Tensor x = F({2}, {1, 2}), none = Tensor();
   struct Case {
