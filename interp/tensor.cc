@@ -1,5 +1,6 @@
 #include "interp/tensor.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -82,10 +83,14 @@ Result<Tensor> Tensor::Make(DType dtype, Shape shape, Store store, const Limits&
   if (dtype == DType::kDouble && t.store_ != Store::kField) t.store_ = Store::kNative;
   t.size_ = ElementCount(shape);
   if (t.size_ < 0) return LimitHit("tensor shape " + ShapeToString(shape) + " overflows");
-  t.shape_ = std::move(shape);
-  if (t.size_ > limits.elements) {
-    return LimitHit("tensor " + t.TypeString() + " has more than " + std::to_string(limits.elements) + " elements");
+  // Beside an extent of 0 the others stay within the limit too: kernels multiply and count through them.
+  Shape others = shape;
+  for (int64_t& d : others) d = std::max<int64_t>(d, 1);
+  int64_t places = ElementCount(others);
+  if (places < 0 || places > limits.elements) {
+    return LimitHit("tensor shape " + ShapeToString(shape) + " has more than " + std::to_string(limits.elements) + " places");
   }
+  t.shape_ = std::move(shape);
   if (dtype == DType::kString) {
     if (t.size_ > limits.bytes / static_cast<int64_t>(sizeof(std::string))) {
       return LimitHit("tensor " + t.TypeString() + " takes more than " + std::to_string(limits.bytes) + " bytes");

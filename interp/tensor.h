@@ -85,7 +85,7 @@ struct Fp;  // interp/field.h
 class Tensor {
  public:
   Tensor() = default;
-  // Uninitialised memory (strings: empty). Checks `limits.elements` and `limits.bytes` before allocating.
+  // Uninitialised memory (strings: empty). Checks `limits` before allocating, extents beside one of 0 included.
   static Result<Tensor> Make(DType dtype, Shape shape, Store store = Store::kNative,
                              const Limits& limits = Limits{});
   // For tests and constants; the sizes must agree.

@@ -365,6 +365,9 @@ TEST(OpsMovement, PadTileExpand) {
       {{"Expand", 13, {y, I({3, 2})}, {}}, "broadcast"},
       {{"Expand", 13, {y, I({-1, 2})}, {}}, "at least 0"},
   });
+  auto beside = Eval({"Reshape", 14, {Iota({0}), I({0, int64_t{1} << 61})}, {A("allowzero", int64_t{1})}});
+  ASSERT_FALSE(beside.ok());
+  EXPECT_EQ(beside.error().code, Code::kLimit);
   auto large = Eval({"Expand", 13, {Iota({1}), I({int64_t{1} << 40})}, {}});
   ASSERT_FALSE(large.ok());
   EXPECT_EQ(large.error().code, Code::kLimit);

@@ -80,7 +80,7 @@ void ExpandRule(RuleContext& c) {
 Status ExpandKernel(KernelContext& c) {
   const Tensor& x = c.in(0);
   Shape out = c.out_shape(0);
-  if (ElementCount(out) == x.size()) {
+  if (x.size() > 0 && ElementCount(out) == x.size()) {
     c.Set(0, x.Reshaped(out));
     return {};
   }
