@@ -88,7 +88,8 @@ Result<Tensor> Tensor::Make(DType dtype, Shape shape, Store store, const Limits&
   for (int64_t& d : others) d = std::max<int64_t>(d, 1);
   int64_t places = ElementCount(others);
   if (places < 0 || places > limits.elements) {
-    return LimitHit("tensor shape " + ShapeToString(shape) + " has more than " + std::to_string(limits.elements) + " places");
+    return LimitHit("tensor " + std::string(DTypeName(dtype)) + ShapeToString(shape) + " has more than " +
+                    std::to_string(limits.elements) + " elements");
   }
   t.shape_ = std::move(shape);
   if (dtype == DType::kString) {
