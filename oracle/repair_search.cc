@@ -225,8 +225,12 @@ bool Search::Round(const Trace& trace, const Alignment& alignment, SearchResult*
     for (const RepairStrategy& s : RepairStrategies()) {
       std::vector<Proposal> made;
       s.propose(scene, &made);
+      // Certainly another attribute or constant; a number far off that heals by chance is not.
       bool local = s.name == "attribute" || s.name == "weight" || s.name == "folded_weight";
-      for (Proposal& p : made) proposals.push_back({std::move(p), local});
+      for (Proposal& p : made) {
+        bool certain = local && (s.name != "folded_weight" || p.size <= 2);
+        proposals.push_back({std::move(p), certain});
+      }
     }
   }
   std::stable_sort(proposals.begin(), proposals.end(), [](const auto& a, const auto& b) { return a.first.size < b.first.size; });
