@@ -19,6 +19,28 @@ Law Uniform(double lo, double hi) { return {Law::kUniform, lo, hi}; }
 
 constexpr double kBias = 0.05;  // deviation of biases
 const Law kScale = Uniform(0.8, 1.2);
+constexpr double kScaleSquare = 1.0133;  // mean square of scales
+
+// What is estimated of an activation's elements, taken as normal. Without libm: the weights that
+// follow from it have to be the same on every machine.
+struct Moments {
+  double mean = 0, variance = 1;
+  double Square() const { return mean * mean + variance; }
+};
+
+// Of max(0, x). The normal density and distribution function to a few percent.
+Moments Rectified(const Moments& m) {
+  double deviation = std::sqrt(std::max(m.variance, 1e-12)), a = m.mean / deviation, q = a * a;
+  double density = 0.3989 / (1 + q * (0.5 + q * (0.125 + q * 0.021)));
+  double below = 0.5 + 0.5 * a / std::sqrt(q + 1.57);
+  double mean = m.mean * below + deviation * density;
+  double square = m.Square() * below + m.mean * deviation * density;
+  return {mean, std::max(0.05 * square, square - mean * mean)};
+}
+// Of the highest of about six.
+Moments Highest(const Moments& m) {
+  return {m.mean + 1.2 * std::sqrt(std::max(0.0, m.variance)), 0.45 * m.variance};
+}
 
 struct Weight {
   DType dtype;
@@ -73,10 +95,11 @@ Result<Tensor> Draw(uint64_t seed, const Weight& w) {
 class Redraw {
  public:
   explicit Redraw(const Model& model) : model_(model) {
-    // Before IR 4 every initializer was listed as an input too, as a default that may be overridden.
-    // A network with weights of its own has none of these.
+    // Before IR 4 every initializer was listed as an input too, as a default that may be
+    // overridden. A network with weights of its own has none of these.
     Graph& g = model_.graph;
-    std::erase_if(g.inputs, [&](const ValueInfo& v) { return g.FindInitializer(v.name) != nullptr; });
+    std::erase_if(g.inputs,
+                  [&](const ValueInfo& v) { return g.FindInitializer(v.name) != nullptr; });
     model_.ir_version = std::max<int64_t>(model_.ir_version, 4);
   }
 
@@ -121,24 +144,26 @@ class Redraw {
     auto it = n.HasInput(input) ? known_.types.find(n.inputs[input]) : known_.types.end();
     return it != known_.types.end() && it->second.Static() ? it->second.StaticShape() : Shape{};
   }
+  Moments MomentsOf(const Node& n, size_t input) const {
+    auto it = n.HasInput(input) ? moments_.find(n.inputs[input]) : moments_.end();
+    return it == moments_.end() ? Moments{} : it->second;
+  }
   // Estimated mean square of an input's elements.
-  double Moment(const Node& n, size_t input) const {
-    auto it = n.HasInput(input) ? moment_.find(n.inputs[input]) : moment_.end();
-    return it == moment_.end() ? 1.0 : std::clamp(it->second, 1e-6, 1e6);
+  double Square(const Node& n, size_t input) const {
+    return std::clamp(MomentsOf(n, input).Square(), 1e-6, 1e6);
   }
 
-  // Weights so that the output's mean square is 1. Returns that; for a product of two computed
-  // values, theirs.
-  double Product(const Node& n, size_t x, size_t w, double fan_in, int bias) {
+  // Weights so that the output has variance 1.
+  Moments Product(const Node& n, size_t x, size_t w, double fan_in, int bias) {
     if (bias > 0) Give(n, static_cast<size_t>(bias), Normal(kBias));
     fan_in = std::max(1.0, fan_in);
-    if (!WeightAt(n, w)) return fan_in * Moment(n, x) * Moment(n, w);
-    Give(n, w, Normal(std::sqrt(1.0 / (fan_in * Moment(n, x)))));
-    return 1;
+    if (!WeightAt(n, w)) return {0, fan_in * Square(n, x) * Square(n, w)};
+    Give(n, w, Normal(std::sqrt(1.0 / (fan_in * Square(n, x)))));
+    return {0, 1 + kBias * kBias};
   }
-  double VisitConv(const Node& n) {
+  Moments VisitConv(const Node& n) {
     Shape w = ShapeOf(n, 1);
-    if (w.size() < 3) return 1;
+    if (w.size() < 3) return {};
     double taps = static_cast<double>(ElementCount(w)) /
                   static_cast<double>(std::max<int64_t>(1, w[0] * w[1]));
     double channels = static_cast<double>(w[1]);
@@ -149,58 +174,68 @@ class Redraw {
     }
     return Product(n, 0, 1, std::max(1.0, taps) * channels, 2);
   }
-  double VisitMatMul(const Node& n) {
+  Moments VisitMatMul(const Node& n) {
     bool gemm = n.op == "Gemm", left = WeightAt(n, 0) && !WeightAt(n, 1);
     Shape w = ShapeOf(n, left ? 0 : 1);
-    if (w.empty()) return 1;
+    if (w.empty()) return {};
     bool last = gemm ? (left ? !n.Int("transA", 0) : n.Int("transB", 0) != 0) : left;
     int64_t inner = last || w.size() < 2 ? w.back() : w[w.size() - 2];
     return Product(n, left ? 1 : 0, left ? 0 : 1, static_cast<double>(inner), gemm ? 2 : -1);
   }
-  double VisitNorm(const Node& n) {
+  Moments VisitNorm(const Node& n) {
     Give(n, 1, kScale);
     Give(n, 2, Normal(kBias));
-    if (n.op == "BatchNormalization") {
-      double m = Moment(n, 0);
-      Give(n, 3, Normal(kBias * std::sqrt(m)));
-      Give(n, 4, Uniform(0.5 * m, 1.5 * m));
-    }
-    return 1;
+    if (n.op != "BatchNormalization") return {0, kScaleSquare + kBias * kBias};
+    Moments m = MomentsOf(n, 0);
+    double square = Square(n, 0);
+    Give(n, 3, Normal(kBias * std::sqrt(square)));
+    Give(n, 4, Uniform(0.5 * square, 1.5 * square));
+    // The mean of 1/x over [0.5, 1.5] is log 3.
+    constexpr double kInverse = 1.0986122886681098;
+    return {m.mean / std::sqrt(square),
+            kInverse * kScaleSquare * (m.variance / square + kBias * kBias) + kBias * kBias};
   }
-  double VisitRecurrent(const Node& n) {
+  Moments VisitRecurrent(const Node& n) {
     Shape w = ShapeOf(n, 1);
     double bound =
         w.size() == 3 ? 1.0 / std::sqrt(static_cast<double>(std::max<int64_t>(1, w[2]))) : 0.1;
     for (size_t i : {1, 2}) Give(n, i, Uniform(-bound, bound));
     Give(n, 3, Normal(kBias));
-    return 0.2;
+    return {0, 0.2};
   }
   // Parameters that are added or multiplied (the scale layers of Caffe); scalars are the formula's
   // own.
-  double VisitArithmetic(const Node& n) {
-    double sum = 0, product = 1;
+  Moments VisitArithmetic(const Node& n) {
+    bool multiplies = n.op == "Mul";
+    Moments sum{0, 0}, product{1, 0};
     for (size_t i = 0; i < n.inputs.size(); ++i) {
       Weight* w = WeightAt(n, i);
       if (w && (w->made || ElementCount(w->shape) > 1))
-        w->law = n.op == "Mul" ? kScale : Normal(kBias);
+        w->law = multiplies ? kScale : Normal(kBias);
       if (w) continue;
-      sum += Moment(n, i);
-      product *= Moment(n, i);
+      Moments m = MomentsOf(n, i);
+      sum = {sum.mean + m.mean, sum.variance + m.variance};
+      double square = product.Square() * m.Square();
+      product.mean *= m.mean;
+      product.variance = std::max(0.0, square - product.mean * product.mean);
     }
-    return n.op == "Mul" ? product : sum;
+    return multiplies ? product : sum;
   }
-  double VisitConcat(const Node& n) {
-    double total = 0, elements = 0;
+  Moments VisitConcat(const Node& n) {
+    double square = 0, mean = 0, elements = 0;
     for (size_t i = 0; i < n.inputs.size(); ++i) {
       double e = static_cast<double>(std::max<int64_t>(1, ElementCount(ShapeOf(n, i))));
-      total += e * Moment(n, i);
+      mean += e * MomentsOf(n, i).mean;
+      square += e * Square(n, i);
       elements += e;
     }
-    return elements > 0 ? total / elements : 1;
+    if (elements == 0) return {};
+    mean /= elements;
+    return {mean, std::max(0.0, square / elements - mean * mean)};
   }
 
-  // Gives laws to the weights that a node reads and estimates the mean square of its output.
-  double Estimate(const Node& n) {
+  // Gives laws to the weights that a node reads and estimates the moments of its output.
+  Moments Estimate(const Node& n) {
     const std::string& op = n.op;
     if (op == "Conv" || op == "ConvTranspose") return VisitConv(n);
     if (op == "Gemm" || op == "MatMul") return VisitMatMul(n);
@@ -213,20 +248,21 @@ class Redraw {
     if (op == "Concat") return VisitConcat(n);
     if (op == "Gather" && WeightAt(n, 0)) {
       if (ElementCount(WeightAt(n, 0)->shape) > 1) Give(n, 0, Normal(1));
-      return 1;
+      return {};
     }
     if (op == "PRelu") Give(n, 1, Uniform(0.05, 0.3));
-    if (op == "Relu" || op == "PRelu" || op == "LeakyRelu" || op == "Elu")
-      return 0.5 * Moment(n, 0);
-    if (op == "MaxPool") return 1.5 * Moment(n, 0);
-    if (op == "AveragePool" || op == "GlobalAveragePool") return 0.5 * Moment(n, 0);
-    if (op == "Sigmoid" || op == "HardSigmoid") return 0.3;
-    if (op == "Tanh" || op == "Erf") return 0.4;
-    if (op == "Softmax") {
-      Shape s = ShapeOf(n, 0);
-      return s.empty() ? 1 : 2.0 / static_cast<double>(s.back() * s.back() + 1);
+    Moments in = MomentsOf(n, 0);
+    if (op == "Relu" || op == "PRelu" || op == "LeakyRelu" || op == "Elu") return Rectified(in);
+    if (op == "MaxPool") return Highest(in);
+    if (op == "AveragePool" || op == "GlobalAveragePool") {
+      // Neighbours are alike: small windows keep half of the variance.
+      std::vector<int64_t> kernel = n.Ints("kernel_shape");
+      return {in.mean, in.variance / (kernel.empty() || kernel[0] > 4 ? 8 : 2)};
     }
-    return Moment(n, 0);
+    if (op == "Sigmoid" || op == "HardSigmoid") return {0.5, 0.05};
+    if (op == "Tanh" || op == "Erf") return {0, 0.4};
+    if (op == "Softmax") return {1e-2, 1e-3};
+    return in;
   }
   void Visit(const Node& n) {
     auto root = IsLayout(n.op) && n.HasInput(0) ? root_.find(n.inputs[0]) : root_.end();
@@ -235,8 +271,8 @@ class Redraw {
       root_[n.outputs[0]] = name;
       return;
     }
-    double moment = Estimate(n);
-    for (const std::string& o : n.outputs) moment_[o] = moment;
+    Moments m = Estimate(n);
+    for (const std::string& o : n.outputs) moments_[o] = m;
   }
 
   // ---- the new model ----
@@ -287,7 +323,7 @@ class Redraw {
   std::vector<NodePtr> order_;
   std::map<std::string, Weight> weights_;
   std::map<std::string, std::string> root_;  // value -> the weight it is another layout of
-  std::map<std::string, double> moment_;
+  std::map<std::string, Moments> moments_;
 };
 
 }  // namespace

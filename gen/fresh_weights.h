@@ -1,5 +1,5 @@
 // Freshly drawn weights for a known architecture. Convolutions and matrix products get zero-mean
-// normal weights scaled as by He et al. (2015), by the second moment that each node's input is
+// normal weights scaled as by He et al. (2015), by the mean square that each node's input is
 // estimated to have, so that activations neither vanish nor saturate through a hundred layers,
 // residual sums included; normalisations get scales around 1, small means and biases, variances
 // around those of their inputs.
