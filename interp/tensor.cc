@@ -219,7 +219,16 @@ void Tensor::Set(int64_t i, double value) {
     case DType::kUint64: mutable_data<uint64_t>()[i] = Saturate<uint64_t>(value); return;
     case DType::kComplex64: mutable_data<std::complex<float>>()[i] = static_cast<float>(value); return;
     case DType::kComplex128: mutable_data<std::complex<double>>()[i] = value; return;
-    default: CHECK(false);
+    case DType::kInt4: mutable_data<int8_t>()[i] = static_cast<int8_t>(std::clamp<int64_t>(Saturate<int64_t>(value), -8, 7)); return;
+    case DType::kUint4: mutable_data<uint8_t>()[i] = static_cast<uint8_t>(std::clamp<int64_t>(Saturate<int64_t>(value), 0, 15)); return;
+    // 8- and 4-bit floats are bits to us: no operator of the table computes with them.
+    case DType::kFloat8E4M3FN:
+    case DType::kFloat8E4M3FNUZ:
+    case DType::kFloat8E5M2:
+    case DType::kFloat8E5M2FNUZ:
+    case DType::kFloat4E2M1: mutable_data<uint8_t>()[i] = Saturate<uint8_t>(value); return;
+    case DType::kString:
+    case DType::kUndefined: CHECK(false);
   }
 }
 
