@@ -177,6 +177,7 @@ Status CampaignFolder::Commit(CaseResult result) {
   if (now - synced_ >= kSyncEvery) {
     synced_ = now;
     TRY(journal_.Sync());
+    TRY(SaveState());
   }
   if (now - saved_ >= kSaveEvery) {
     saved_ = now;
@@ -205,13 +206,17 @@ nlohmann::ordered_json CampaignFolder::Summary() const {
   return j;
 }
 
+Status CampaignFolder::SaveState() {
+  return ReplaceFile(Path("state.json"),
+                     Dump({{"cases", counts_.cases}, {"seconds", seconds()}, {"ms", ms_}}, -1));
+}
+
 Status CampaignFolder::Checkpoint(bool final) {
   (void) final;
   TRY(journal_.Sync());
   TRY(ReplaceFile(Path("sequences.txt"),
                   fmt::format("# cases: {}\n", counts_.cases) + sequences_.ToText()));
-  TRY(ReplaceFile(Path("state.json"),
-                  Dump({{"cases", counts_.cases}, {"seconds", seconds()}, {"ms", ms_}}, -1)));
+  TRY(SaveState());
   TRY(ReplaceFile(Path("summary.json"), Dump(Summary(), 1)));
   if (!final) return {};
   return ReplaceFile(Path("report.html"), ReportHtml(TRY(ReadCampaigns({options_.out}))));

@@ -36,6 +36,7 @@ class CampaignFolder {
   Status Start();
   Status Resume();
   Status RestoreSequences(int64_t last);
+  Status SaveState();
   void ReadCrashed();
   nlohmann::ordered_json Header() const;
   nlohmann::ordered_json Summary() const;
