@@ -54,9 +54,8 @@ struct BatchShape {
   BatchShape(const KernelContext& c) {  // NOLINT: a view of the context
     const Shape& x = c.in(0).shape();
     channels = c.in(3).size();
-    batch = x[0];
-    int64_t rest = batch * channels;
-    inner = rest ? c.in(0).size() / rest : 0;
+    batch = c.in(0).size() > 0 ? x[0] : 0;
+    inner = batch > 0 ? c.in(0).size() / batch / channels : 0;
   }
 };
 

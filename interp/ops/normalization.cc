@@ -84,8 +84,8 @@ Status NormalizeLayers(KernelContext& c, Tensor* y) {
   using W = Wide<T>;
   int64_t axis = c.Int("axis"), inner = 1;
   if (axis < 0) axis += y->rank();
-  for (int64_t d = axis; d < y->rank(); ++d) inner *= y->dim(static_cast<int>(d));
-  const int64_t rows = inner ? y->size() / inner : 0;
+  for (int64_t d = axis; d < y->rank(); ++d) inner = WrapMul(inner, y->dim(static_cast<int>(d)));
+  const int64_t rows = y->size() > 0 ? y->size() / inner : 0;
   const W epsilon = AttrAs<W>(c, "epsilon");
   std::vector<W> mean(static_cast<size_t>(rows)), inverse(static_cast<size_t>(rows));
   const T *x = c.data<T>(0), *scale = c.data<T>(1);

@@ -12,10 +12,11 @@ struct Channels {
   int64_t inner = 1, count = 1;
   Channels(const KernelContext& c) {  // NOLINT: a view of the context
     count = std::max<int64_t>(1, c.in(1).size());
-    if (count == 1) return;
+    if (count == 1 || c.in(0).size() == 0) return;
     const Shape& shape = c.in(0).shape();
     int64_t rank = static_cast<int64_t>(shape.size()), axis = c.Int("axis");
-    for (int64_t d = (axis < 0 ? axis + rank : axis) + 1; d < rank; ++d) inner *= shape[d];
+    for (int64_t d = (axis < 0 ? axis + rank : axis) + 1; d < rank; ++d)
+      inner = WrapMul(inner, shape[d]);
   }
   int64_t of(int64_t i) const { return count == 1 ? 0 : i / inner % count; }
 };

@@ -68,6 +68,7 @@ std::vector<bool> ReducedAxes(const KernelContext& c) {
 // Calls f(input index, output index) for every element of the input, in order.
 template <class F>
 void ForReduced(const Shape& shape, const std::vector<bool>& reduced, F&& f) {
+  if (ElementCount(shape) == 0) return;
   int rank = static_cast<int>(shape.size());
   Shape step(shape.size(), 0), at(shape.size(), 0);
   int64_t width = 1;
