@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "oracle/probes.h"
+
 namespace assay {
 namespace {
 
@@ -146,6 +148,29 @@ TEST(Judge, ACastToHalfShowsInTheElementTypes) {
   Judgement j = JudgePair(Source(), m).value();
   EXPECT_TRUE(j.differs);
   EXPECT_EQ(j.why.find("in their own element types"), 0u) << j.why;
+}
+
+TEST(Probes, AreTheSameForTheSameArgumentsAndCoverTheCorners) {
+  Model m = Source();
+  m.graph.inputs.push_back(ValueInfo::Of("i", DType::kInt64, {5}));
+  bool zeros = false, positive = false, large = false, extents = false;
+  for (int k = 0; k < 2 * kProbeKinds; ++k) {
+    Probe a = MakeProbe(m, k, 3).value(), b = MakeProbe(m, k, 3).value();
+    double low = 1e300, high = -1e300;
+    for (size_t t = 0; t < a.inputs.size(); ++t) EXPECT_TRUE(a.inputs[t].Identical(b.inputs[t]));
+    for (int64_t i = 0; i < a.inputs[0].size(); ++i) {
+      low = std::min(low, a.inputs[0].AsDouble(i));
+      high = std::max(high, a.inputs[0].AsDouble(i));
+    }
+    zeros |= low == 0 && high == 0;
+    positive |= low > 0;
+    large |= high > 1000 && !a.moderate;
+    extents |= a.inputs[0].dim(0) != MakeProbe(m, 0, 3)->inputs[0].dim(0);
+    Probe small = MakeProbe(m, k, 3, 2).value();
+    for (int64_t i = 0; i < 5; ++i) EXPECT_LT(small.inputs[1].AsInt(i), 2);
+  }
+  EXPECT_TRUE(zeros && positive && large && extents);
+  EXPECT_FALSE(MakeProbe(m, 0, 4)->inputs[0].Identical(MakeProbe(m, 0, 3)->inputs[0]));
 }
 
 TEST(JudgeRepair, TheSmallEditIsARepair) {
