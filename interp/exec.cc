@@ -14,7 +14,7 @@ Tensor Widen(const Tensor& t) { return t.To(Store::kFloat); }
 Tensor Narrow(const Tensor& t) { return t.To(Store::kNative); }
 
 Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
-                                     Store store, const Limits& limits, int opset) {
+                                     Store store, const Limits& limits, int opset, uint32_t constants) {
   std::vector<TypeInfo> types(inputs.size());
   std::vector<const TypeInfo*> type_ptrs(inputs.size(), nullptr);
   std::vector<const Tensor*> args(inputs);
@@ -30,7 +30,7 @@ Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const
   }
   std::vector<TypeInfo> inferred = TRY(InferNodeAt(opset, spec, node, type_ptrs, args));
   if (!spec.eval) return Unsupported("operator " + spec.name + " has no kernel");
-  KernelContext context(spec, node, std::move(args), std::move(inferred), store, limits, opset);
+  KernelContext context(spec, node, std::move(args), std::move(inferred), store, limits, opset, constants);
   TRY(spec.eval(context));
   std::vector<Tensor>& out = context.results();
   for (size_t i = 0; i < out.size(); ++i) {
@@ -44,8 +44,8 @@ Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const
 }  // namespace
 
 Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
-                                     Store store, const Limits& limits, int opset) {
-  Result<std::vector<Tensor>> out = EvalWith(spec, node, inputs, store, limits, opset);
+                                     Store store, const Limits& limits, int opset, uint32_t constants) {
+  Result<std::vector<Tensor>> out = EvalWith(spec, node, inputs, store, limits, opset, constants);
   if (!out.ok()) return out.error().In(NodeLabel(node));
   return out;
 }

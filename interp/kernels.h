@@ -27,9 +27,9 @@ namespace assay {
 class KernelContext {
  public:
   KernelContext(const OpSpec& spec, const Node& node, std::vector<const Tensor*> inputs, std::vector<TypeInfo> inferred,
-                Store store, const Limits& limits, int opset)
+                Store store, const Limits& limits, int opset, uint32_t constants = 0)
       : spec_(spec), node_(node), inputs_(std::move(inputs)), inferred_(std::move(inferred)),
-        outputs_(inferred_.size()), store_(store), limits_(limits), opset_(opset) {}
+        outputs_(inferred_.size()), store_(store), limits_(limits), opset_(opset), constants_(constants) {}
 
   const Node& node() const { return node_; }
   const OpSpec& spec() const { return spec_; }
@@ -40,6 +40,8 @@ class KernelContext {
   int inputs() const { return static_cast<int>(inputs_.size()); }
   bool Has(int i) const { return i < inputs() && inputs_[i] != nullptr; }
   const Tensor& in(int i) const { return *inputs_[i]; }
+  // Is the input known not to depend on data (EvalNode)?
+  bool Constant(int i) const { return i < 32 && (constants_ >> i & 1) != 0; }
   template <class T>
   const T* data(int i) const {
     return inputs_[i]->data<T>();
@@ -81,6 +83,7 @@ class KernelContext {
   Store store_;
   const Limits& limits_;
   int opset_;
+  uint32_t constants_;
 };
 
 // ---- dispatch over the stored scalar type --------------------------------------------------------------------

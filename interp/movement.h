@@ -36,7 +36,7 @@ Status FillWith(const Tensor& value, Tensor& to);
 
 // Indices given as data. Negative ones count from the end of their axis, whose extent is
 // `extent(i)` for index i. Error: Invalid, naming the index; in the field, where integers that
-// depend on data are hashes, an index outside wraps around instead (an extent of 0 stays an error).
+// depend on data are hashes, such an index wraps around instead (an extent of 0 stays an error).
 template <class ExtentFn>
 Status ReadIndices(const KernelContext& c, int input, ExtentFn&& extent,
                    std::vector<int64_t>* out) {
@@ -48,7 +48,7 @@ Status ReadIndices(const KernelContext& c, int input, ExtentFn&& extent,
     for (int64_t i = 0; i < t.size(); ++i) {
       int64_t v = static_cast<int64_t>(data[i]), n = extent(i);
       if (v >= n || v < -n) {
-        if (c.store() != Store::kField || n == 0) {
+        if (c.store() != Store::kField || n == 0 || c.Constant(input)) {
           return Invalid("index " + std::to_string(v) + " at place " + std::to_string(i) +
                          " of input " + std::to_string(input) + " is outside an axis of extent " +
                          std::to_string(n));

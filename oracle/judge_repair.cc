@@ -3,18 +3,20 @@
 // alone:
 //
 // - A node of the target is kept when the repaired graph has a live node of that operator making a
-//   value of that name; its attributes, constants and inputs may have been edited. Half of the
-//   target's live nodes must be kept; two thirds when the result is the source's structure
-//   throughout, because then the smaller edit that leaves the target's own form alone was not
-//   taken. A target of one or two nodes may be replaced at its outputs.
+//   value of that name; its attributes, constants and inputs may have been edited. Of what could be
+//   kept, the nodes of the target or of the repaired graph, whichever are fewer, half must be; two
+//   thirds when the result is the source's structure throughout, because then the smaller edit that
+//   leaves the target's own form alone was not taken. (A fused node in the place of the six that
+//   spelled it out leaves fewer nodes than the target had.) A target of one or two nodes may be
+//   replaced at its outputs.
 // - A repairer that renames everything is judged by what only the target has: nodes and constants
 //   whose content does not occur in the source. Half of these must survive. Where the target has
 //   next to none of its own, a renamed result can't be told from a copy of the source, and is
 //   refused.
-// - Most of the source standing beside the target's nodes is a copy all the same.
+// - Most of the source standing beside the target's nodes is a copy all the same, unless the target
+//   had lost that much: then most of the nodes it kept still have a say in the outputs.
 // - A result that differs because an output depends on no input, while the source's does, is said
-// to
-//   be a constant. (Equal ones may: the index that TopK finds in one element is always 0.)
+//   to be a constant. (Equal ones may: the index that TopK finds in one element is always 0.)
 #include <algorithm>
 #include <functional>
 #include <map>
@@ -24,6 +26,7 @@
 #include <fmt/format.h>
 
 #include "oracle/judge.h"
+#include "oracle/probes.h"
 
 namespace assay {
 namespace {
@@ -137,6 +140,7 @@ size_t Common(const std::vector<uint64_t>& a, const std::vector<uint64_t>& b) {
 // How the repaired graph's nodes relate to the target's, by the names of the values they make.
 struct Overlap {
   size_t kept = 0;      // target nodes that live on, edited or not
+  std::unordered_set<std::string> kept_outputs;  // what these make
   size_t replaced = 0;  // target nodes whose value another operator makes now
   size_t copied = 0;    // fresh nodes with the content of a source node
 };
@@ -157,6 +161,7 @@ Overlap Compare(const Census& source, const Census& target, const Census& fixed)
     }
     if (old && old->op == n.op && old->domain == n.domain) {
       ++x.kept;
+      x.kept_outputs.insert(n.outputs.begin(), n.outputs.end());
     } else {
       x.replaced += old != nullptr;
       fresh.push_back(fixed.content[k]);
@@ -179,18 +184,65 @@ std::string WhyConstant(const Census& source, const Census& fixed) {
   return {};
 }
 
+// The outputs of the repaired model on one probe, with the named values (each alone) moved.
+Result<Execution> RunWithMoved(const Program& program, const Probe& probe, const std::string& moved,
+                               const Limits& limits) {
+  ExecOptions exec;
+  exec.store = Store::kDouble;
+  exec.limits = limits;
+  exec.after_node = [&](const Node& n, std::vector<Tensor>& outputs) {
+    for (size_t o = 0; o < outputs.size() && o < n.outputs.size(); ++o) {
+      if (n.outputs[o] != moved || outputs[o].dtype() == DType::kString) continue;
+      Tensor t = outputs[o].Clone();
+      bool flips = t.dtype() == DType::kBool;
+      for (int64_t i = 0; i < t.size(); ++i) t.Set(i, flips ? 1 - t.AsDouble(i) : t.AsDouble(i) + 1);
+      outputs[o] = t;
+    }
+  };
+  return program.Run(probe.inputs, exec);
+}
+
+bool SameBytes(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
+  for (size_t o = 0; o < a.size(); ++o) {
+    if (HashTensor(a[o]) != HashTensor(b[o])) return false;
+  }
+  return true;
+}
+
+// How many of the kept nodes have a say in the outputs: a run that fails or differs when one is moved.
+size_t Heard(const Model& fixed, const Overlap& x, const JudgeOptions& options) {
+  constexpr int kProbes = 3;
+  Result<Program> program = Program::Compile(fixed);
+  if (!program.ok()) return 0;
+  std::unordered_set<std::string> heard;
+  for (int k = 0; k < kProbes; ++k) {
+    Result<Probe> probe = MakeProbe(fixed, k, options.seed, 2);
+    if (!probe.ok()) continue;
+    Result<Execution> plain = RunWithMoved(*program, *probe, "", options.limits);
+    if (!plain.ok()) continue;
+    for (const std::string& value : x.kept_outputs) {
+      if (value.empty() || heard.count(value)) continue;
+      Result<Execution> moved = RunWithMoved(*program, *probe, value, options.limits);
+      if (!moved.ok() || !SameBytes(plain->outputs, moved->outputs)) heard.insert(value);
+    }
+  }
+  return heard.size();
+}
+
 // "" when `fixed` is an edit of `target`.
-std::string WhyNoEdit(const Census& source, const Census& target, const Census& fixed) {
+std::string WhyNoEdit(const Census& source, const Census& target, const Census& fixed,
+                      const Model& fixed_model, const JudgeOptions& options) {
   if (fixed.deep == target.deep) return {};  // the target itself
   Overlap x = Compare(source, target, fixed);
-  size_t total = target.nodes.size();
+  size_t total = target.nodes.size(), most = std::min(total, fixed.nodes.size());
   bool is_source = fixed.deep == source.deep && target.deep != source.deep;
   size_t stands = x.kept + (total <= 2 ? x.replaced : 0);
   bool kept = is_source
-                  ? 3 * stands >= 2 * total || (stands > 0 && total - std::min(stands, total) <= 1)
-                  : 2 * stands >= total;
+                  ? 3 * stands >= 2 * most || (stands > 0 && total - std::min(stands, total) <= 1)
+                  : 2 * stands >= most;
   if (kept) {
-    if (x.copied >= 2 && 4 * x.copied > 3 * source.nodes.size()) {
+    bool beside = x.copied >= 2 && 4 * x.copied > 3 * source.nodes.size();
+    if (beside && 2 * Heard(fixed_model, x, options) < x.kept_outputs.size()) {
       return fmt::format("{} of the source's {} nodes stand beside the target's", x.copied,
                          source.nodes.size());
     }
@@ -222,7 +274,7 @@ RepairJudgement JudgeRepair(const Model& source, const Model& target, const Mode
   if (!j.ok()) return Refused(j.error().ToString(), true);
   std::string constant = j->differs ? WhyConstant(*s, *f) : "";
   if (!constant.empty()) return Refused(constant, false);
-  std::string no_edit = WhyNoEdit(*s, *t, *f);
+  std::string no_edit = WhyNoEdit(*s, *t, *f, fixed, options);
   if (!no_edit.empty()) return Refused(no_edit, false);
   if (j->differs) return Refused(j->why, true);
   if (!j->comparable) return Refused(j->why, true);

@@ -14,7 +14,12 @@ namespace {
 
 // Positions of known constants in the random order, one for each context: a single order forgets (a
 // lost Relu before a wide MaxPool), and so does one placement of the constants.
-constexpr double kQuantilePowers[] = {1.0, 1.0 / 3, 3.0, 1.0 / 12, 12.0};
+constexpr double kQuantilePowers[kSecondLook] = {1.0, 1.0 / 3, 3.0, 1.0 / 12, 12.0};
+// Of the second look: the maximum of a thousand elements still falls below a constant now and then.
+constexpr double kFarPowers[] = {1.0, 1.0 / 200, 200.0, 1.0 / 3, 3.0, 1.0 / 40, 40.0};
+// Integers of several magnitudes: small ones that fit as indices, and such as pass any bound.
+constexpr double kSpread[] = {0, 8, 100, 0, 20000};
+constexpr double kFarSpread[] = {256, 0, 100, 3e9, 8, 65536, 2};
 constexpr int64_t kLiteralElements = 16;  // constants this small may be bounds and keep their order
 constexpr size_t kLiterals = 4096;
 constexpr int64_t kKeptConstant = 1 << 16;  // larger constants are embedded anew when needed
@@ -198,6 +203,7 @@ struct Lab::Impl {
 
   // What one context has computed so far.
   struct Context {
+    int draw = 0;  // its place in the schedule
     std::unique_ptr<FieldContext> field;
     std::vector<Tensor> inputs;
     struct Seen {
@@ -233,22 +239,39 @@ Lab::~Lab() = default;
 const Trace& Lab::source() const { return impl_->source; }
 const SnapPool& Lab::pool() const { return *impl_->pool; }
 
-Status Lab::Impl::MakeContext(int k) {
+double PowerOf(int draw) {
+  return draw < kSecondLook ? kQuantilePowers[draw] : kFarPowers[(draw - kSecondLook) % std::size(kFarPowers)];
+}
+double SpreadOf(int draw) {
+  return draw < kSecondLook ? kSpread[draw] : kFarSpread[(draw - kSecondLook) % std::size(kFarSpread)];
+}
+
+// Every second context of the second look: half of the elements are numbers that the models compare with.
+void PlaceConstants(const std::vector<double>& literals, Choices& choices, Tensor* t) {
+  std::vector<double> known = {0, 1, -1, 0.5, -0.5, 2};
+  known.insert(known.end(), literals.begin(), literals.end());
+  Fp* x = t->mutable_data<Fp>();
+  for (int64_t i = 0; i < t->size(); ++i) {
+    if (choices.Below(2) == 0) x[i] = Fp(known[choices.Below(known.size())]);
+  }
+}
+
+Status Lab::Impl::MakeContext(int draw) {
   Context c;
-  uint64_t seed = MixSeeds(options.seed ^ 0xf1e1d, static_cast<uint64_t>(k));
-  c.field = std::make_unique<FieldContext>(seed, literals, kQuantilePowers[k % 5]);
-  Model bound = BindSymbols(source_model->model, 2 + k % 3);
+  c.draw = draw;
+  uint64_t seed = MixSeeds(options.seed ^ 0xf1e1d, static_cast<uint64_t>(draw));
+  c.field = std::make_unique<FieldContext>(seed, literals, PowerOf(draw));
+  Model bound = BindSymbols(source_model->model, 2 + draw % 3);
   c.inputs = TRY(RandomInputs(bound, seed));
   FieldScope scope(c.field.get());
   uint64_t index = 0;
-  // Integers of several magnitudes: small ones that fit as indices, and such as pass any bound.
-  constexpr double kSpread[] = {0, 8, 100, 0, 20000};
+  double spread = SpreadOf(draw);
   for (Tensor& t : c.inputs) {
-    if (IsInt(t.dtype()) && kSpread[k % 5] > 0) {
+    if (IsInt(t.dtype()) && spread > 0) {
       Choices choices(MixSeeds(seed, ++index));
       Tensor wide = t.Clone();
       for (int64_t i = 0; i < t.size(); ++i) {
-        wide.Set(i, std::floor(choices.Uniform(IsSigned(t.dtype()) ? -kSpread[k % 5] : 0, kSpread[k % 5])));
+        wide.Set(i, std::floor(choices.Uniform(IsSigned(t.dtype()) ? -spread : 0, spread)));
       }
       t = wide;
     }
@@ -258,6 +281,7 @@ Status Lab::Impl::MakeContext(int k) {
     Choices choices(MixSeeds(seed, ++index));
     for (int64_t i = 0; i < r.size(); ++i)
       x[i] = Fp::Raw(static_cast<double>(choices.Below(static_cast<uint64_t>(c.field->p()))));
+    if (draw >= kSecondLook && draw % 2 == 1) PlaceConstants(literals, choices, &r);
     t = r;
   }
   c.cache = pool->NewCache();
@@ -274,7 +298,8 @@ Result<std::unique_ptr<Lab>> Lab::Make(const Model& source, const Model& target,
   m.pool = std::make_unique<SnapPool>(m.source_model);
   CollectLiterals(source, &m.literals);
   CollectLiterals(target, &m.literals);
-  for (int k = 0; k < options.contexts; ++k) TRY(m.MakeContext(k));
+  for (int k = 0; k < options.contexts && options.draws.empty(); ++k) TRY(m.MakeContext(k));
+  for (int draw : options.draws) TRY(m.MakeContext(draw));
   m.source.model = m.source_model;
   return lab;
 }
@@ -446,9 +471,13 @@ Lab::Impl::Run1 Lab::Impl::RunOne(Context& c, const Prepared& m, const Snaps& sn
         }
         args.push_back(&held.back());
       }
+      uint32_t constants = 0;
+      for (size_t i = 0; i < pn.inputs.size() && i < 32; ++i) {
+        if (pn.inputs[i] >= 0 && m.constant[pn.inputs[i]]) constants |= 1u << i;
+      }
       Result<std::vector<Tensor>> out =
           loaded.ok() ? EvalNode(*pn.row, *pn.node, args, Store::kField, options.limits,
-                                 m.model.Opset(pn.node->domain))
+                                 m.model.Opset(pn.node->domain), constants)
                       : Result<std::vector<Tensor>>(loaded.error());
       if (!out.ok()) {
         if (run.failed_node >= 0) continue;
@@ -549,7 +578,29 @@ Result<Trace> Lab::Run(const Model& target, int n, bool remember) {
   return t;
 }
 
-Result<bool> Lab::Prove(const Model& target, std::string* reason, int* snapped) {
+Result<int> Lab::FirstDifference(const Model& target) {
+  Impl& m = *impl_;
+  std::shared_ptr<const Prepared> prepared = TRY(Prepared::Of(target));
+  Trace t;
+  Impl::Snaps snaps = m.SnapConstants(*prepared, true, &t);
+  for (Impl::Context& c : m.contexts) {
+    Trace a, b;
+    a.model = m.source_model;
+    b.model = prepared;
+    for (auto [model, trace, fixed] : {std::tuple{m.source_model.get(), &a, false}, std::tuple{prepared.get(), &b, true}}) {
+      Impl::Run1 run = m.RunOne(c, *model, fixed ? snaps : Impl::Snaps{});
+      trace->signature = std::move(run.signature);
+      trace->values.push_back(std::move(run.values));
+      trace->failed_node = run.failed_node;
+      if (!fixed && run.failed_node >= 0) break;
+    }
+    c.memo.clear();
+    if (a.failed_node < 0 && (b.failed_node >= 0 || a.OutputKeys() != b.OutputKeys())) return c.draw;
+  }
+  return -1;
+}
+
+Result<bool> Lab::Prove(const Model& target, std::string* reason, int* snapped, Trace* last) {
   Impl& m = *impl_;
   // The first context alone first: most unequal pairs differ there.
   for (int n : {1, static_cast<int>(m.contexts.size())}) {
@@ -570,6 +621,7 @@ Result<bool> Lab::Prove(const Model& target, std::string* reason, int* snapped) 
         return false;
       }
     }
+    if (last) *last = std::move(t);
   }
   return true;
 }

@@ -41,10 +41,15 @@ struct Trace {
 
 struct LabOptions {
   uint64_t seed = 0;
-  int contexts = 5;  // seeds of the schedule (quantile powers 1, 1/3, 3, 1/12, 12)
+  int contexts = 5;  // the first ones of the schedule (quantile powers 1, 1/3, 3, 1/12, 12)
+  // Or these ones of the schedule. From kSecondLook on they are made to show what a plain random order
+  // hides: known constants at its very ends, and inputs that hit known constants.
+  std::vector<int> draws;
   int jobs = 1;
   Limits limits;
 };
+
+inline constexpr int kSecondLook = 5;
 
 class Lab {
  public:
@@ -59,10 +64,14 @@ class Lab {
   // `remember`: keep what was computed for later runs (off for proposals that may be rejected:
   // memory stays bounded).
   Result<Trace> Run(const Model& target, int contexts, bool remember = true);
-  // Are all outputs equal under all contexts? Stops at the first context in which they differ.
+  // Are all outputs equal under all contexts? Stops at the first context in which they differ. `*last`: the
+  // target's trace, beside source().
   // `*reason` says why not. A proof that the two compute the same function but for an error of
   // probability about 1/p a context.
-  Result<bool> Prove(const Model& target, std::string* reason, int* snapped = nullptr);
+  Result<bool> Prove(const Model& target, std::string* reason, int* snapped = nullptr, Trace* last = nullptr);
+  // The first context (its place in the schedule) in which an output differs; -1: none. Contexts in which
+  // the source itself does not run say nothing.
+  Result<int> FirstDifference(const Model& target);
   const SnapPool& pool() const;
 
  private:

@@ -58,7 +58,9 @@ Alignment Align(const Trace& source, const Trace& target) {
   for (size_t n = 0; n < t.nodes.size(); ++n) {
     if (!a.diverged[n]) continue;
     const std::vector<int>& in = t.nodes[n].inputs;
-    if (std::none_of(in.begin(), in.end(), departs)) a.frontier.push_back(static_cast<int>(n));
+    // A constant that departs is a cause; so may be the node that reads it.
+    auto open = [&](int v) { return departs(v) && !t.constant[v]; };
+    if (std::none_of(in.begin(), in.end(), open)) a.frontier.push_back(static_cast<int>(n));
   }
   return a;
 }

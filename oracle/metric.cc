@@ -55,9 +55,8 @@ class Noise {
   uint64_t state_;
 };
 
-// A copy in double with every element perturbed; NaN, Inf and 0 stay.
-Tensor Perturbed(const Tensor& t, double units, Noise& noise) {
-  double amplitude = units * RoundingUnit(t.dtype());
+// A copy in double with every element moved by up to `amplitude` of itself; NaN, Inf and 0 stay.
+Tensor Perturbed(const Tensor& t, double amplitude, Noise& noise) {
   Tensor from = t.To(Store::kDouble);
   Tensor out = Tensor::Make(t.dtype(), t.shape(), Store::kDouble,
                             Limits{.elements = INT64_MAX, .bytes = INT64_MAX})
@@ -89,6 +88,34 @@ Model WithPerturbedAttributes(const Model& model, Noise& noise) {
       }
     }
     n = std::move(copy);
+  }
+  return out;
+}
+
+// A normalization subtracts a mean and divides by a deviation: what is rounded inside of it shows as if its operand
+// had moved.
+bool RoundsInside(const Node& n) {
+  static const std::unordered_set<std::string> kOps = {"InstanceNormalization", "LayerNormalization",
+                                                       "GroupNormalization", "MeanVarianceNormalization",
+                                                       "RMSNormalization"};
+  return kOps.count(n.op) > 0;
+}
+
+// The model with an Identity before each such operand; `*moved`: what these make.
+Model WithOpenOperands(const Model& model, std::unordered_set<std::string>* moved) {
+  Model out = model;
+  out.graph.nodes.clear();
+  for (const NodePtr& n : model.graph.nodes) {
+    if (RoundsInside(*n) && !n->inputs.empty()) {
+      std::string open = n->outputs[0] + "__operand";
+      out.graph.nodes.push_back(MakeNode("Identity", {n->inputs[0]}, {open}, {}, open));
+      auto reader = std::make_shared<Node>(*n);
+      reader->inputs[0] = open;
+      out.graph.nodes.push_back(std::move(reader));
+      moved->insert(open);
+    } else {
+      out.graph.nodes.push_back(n);
+    }
   }
   return out;
 }
@@ -172,6 +199,8 @@ Result<Yardstick> Yardstick::Of(const Model& source) {
   y.program_ = TRY(Program::Compile(source));
   std::vector<NodePtr> order = TRY(Sorted(source.graph));
   y.exact_ = ShapeValues(source, order);
+  Model open = WithOpenOperands(source, &y.operands_);
+  if (!y.operands_.empty()) y.open_ = TRY(Program::Compile(open));
   return y;
 }
 
@@ -200,7 +229,7 @@ Result<Reference> Yardstick::Measure(const std::vector<Tensor>& inputs,
 void Reference::PerturbedRun(uint64_t seed, bool attributes) {
   Noise noise(seed);
   double units = options_.native ? kNativeFactor * kNoise : kNoise;
-  const Program* program = &yardstick_->program_;
+  const Program* program = yardstick_->open_ ? &*yardstick_->open_ : &yardstick_->program_;
   const std::unordered_set<std::string>& exact = yardstick_->exact_;
   Program moved;
   if (attributes) {
@@ -212,19 +241,25 @@ void Reference::PerturbedRun(uint64_t seed, bool attributes) {
   std::map<std::string, Tensor> constants;
   for (const Initializer& i : program->model().graph.initializers) {
     if (IsFloat(i.value.dtype()) && !exact.count(i.name))
-      constants.emplace(i.name, Perturbed(i.value, units, noise));
+      constants.emplace(i.name, Perturbed(i.value, units * RoundingUnit(i.value.dtype()), noise));
   }
   ExecOptions exec;
   exec.store = Store::kDouble;
   exec.limits = options_.limits;
   exec.overrides = &constants;
   exec.after_node = [&](const Node& n, std::vector<Tensor>& out) {
+    if (yardstick_->operands_.count(n.outputs[0])) {
+      // In double only the double's own rounding happens there.
+      DType inside = options_.native ? out[0].dtype() : DType::kDouble;
+      out[0] = Perturbed(out[0], units * RoundingUnit(inside), noise);
+      return;
+    }
     const OpSpec* spec =
         FindOp(n.domain == "ai.onnx" ? "" : n.domain, n.op, program->model().Opset(n.domain));
     if (spec && (spec->traits & (kMovesData | kLayoutOnly))) return;  // rounds nothing
     for (size_t i = 0; i < out.size() && i < n.outputs.size(); ++i) {
       if (out[i].defined() && IsFloat(out[i].dtype()) && !exact.count(n.outputs[i]))
-        out[i] = Perturbed(out[i], units, noise);
+        out[i] = Perturbed(out[i], units * RoundingUnit(out[i].dtype()), noise);
     }
   };
   Result<Execution> run = program->Run(inputs_, exec);

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -76,6 +77,9 @@ class Yardstick {
  private:
   friend class Reference;
   Program program_;
+  // The same with the operands of normalizations open to noise, which are listed beside it.
+  std::optional<Program> open_;
+  std::unordered_set<std::string> operands_;
   // Values that are only shapes in the making: rounding them would change extents, which no
   // converter does.
   std::unordered_set<std::string> exact_;

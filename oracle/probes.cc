@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 namespace assay {
 namespace {
@@ -45,6 +46,22 @@ void Bend(Tensor& t, const ProbeKind& kind, int64_t integers, Choices& choices) 
   }
 }
 
+// Beyond the fixed kinds every input goes its own way: a comparison of two of them flips only where their
+// magnitudes meet.
+ProbeKind DrawKind(Choices& choices) {
+  constexpr double kSmallest = -2, kPlain = 0.5, kLargest = 3.3;  // powers of ten
+  const Corner corners[] = {Corner::kNone, Corner::kNone, Corner::kNone, Corner::kPositive,
+                            Corner::kZeros, Corner::kEqual, Corner::kRamp};
+  ProbeKind kind;
+  bool large = choices.Below(6) == 0;
+  kind.scale = std::pow(10, large ? choices.Uniform(kPlain, kLargest) : choices.Uniform(kSmallest, kPlain));
+  if (choices.Below(2) == 0) kind.scale = -kind.scale;
+  if (choices.Below(3) == 0) kind.shift = choices.Uniform(-2, 2);
+  kind.corner = corners[choices.Below(std::size(corners))];
+  kind.integers = int64_t{1} << choices.Below(9);
+  return kind;
+}
+
 }  // namespace
 
 Result<Probe> MakeProbe(const Model& model, int k, uint64_t seed, int64_t integers_below) {
@@ -52,10 +69,18 @@ Result<Probe> MakeProbe(const Model& model, int k, uint64_t seed, int64_t intege
   seed = MixSeeds(seed, static_cast<uint64_t>(k));
   Probe probe;
   probe.inputs = TRY(RandomInputs(model, seed, kind.extent));
-  probe.moderate = kind.scale <= kModerate;
+  probe.moderate = k >= kProbeKinds || kind.scale <= kModerate;
   Choices choices(MixSeeds(seed, 77));
   int64_t integers = integers_below > 0 ? std::min(kind.integers, integers_below) : kind.integers;
-  for (Tensor& t : probe.inputs) Bend(t, kind, integers, choices);
+  for (Tensor& t : probe.inputs) {
+    if (k < kProbeKinds) {
+      Bend(t, kind, integers, choices);
+      continue;
+    }
+    ProbeKind own = DrawKind(choices);
+    probe.moderate = probe.moderate && std::fabs(own.scale) <= kModerate;
+    Bend(t, own, integers_below > 0 ? std::min(own.integers, integers_below) : own.integers, choices);
+  }
   return probe;
 }
 

@@ -19,7 +19,7 @@ struct Probe {
 
 inline constexpr int kProbeKinds = 10;
 
-// Probe `k` of a model; k counts on past kProbeKinds with other values. The same arguments give the
+// Probe `k` of a model; past kProbeKinds every input draws a kind of its own. The same arguments give the
 // same probe. `integers_below` > 0 keeps integers (they are often indices) below it. Errors: those
 // of RandomInputs.
 Result<Probe> MakeProbe(const Model& model, int k, uint64_t seed, int64_t integers_below = 0);

@@ -4,11 +4,13 @@
 #include <chrono>
 #include <set>
 
+#include "oracle/doubt.h"
+
 namespace assay {
 namespace {
 
 constexpr int kFrontierNodes = 4;          // of the frontier, tried in each round
-constexpr int kSlack = 2;                   // nodes or tensors by which a better edit may be larger
+constexpr int kSlack = 0;                   // nodes or tensors by which a better edit may be larger
 constexpr int64_t kLargeModel = 1 << 22;   // parameters beyond which fewer contexts localize
 
 int64_t Parameters(const Model& m) {
@@ -149,22 +151,33 @@ bool FixOutputs(const Trace& source, const Trace& target, InterfaceFix* fix) {
   return true;
 }
 
+std::unordered_map<uint64_t, int> Occurrences(const Trace& t) {
+  std::unordered_map<uint64_t, int> count;
+  for (const Signature& s : t.signature) {
+    if (s.defined()) ++count[s.ordered];
+  }
+  return count;
+}
+
 // Did the edit heal anything? Fewer unequal outputs; or a value of the region that is still there now equals a
 // source value that the target lacked, and the region shrank.
-bool Progress(const Alignment& before, const Trace& old_trace, const Alignment& after, const Trace& new_trace) {
+bool Progress(const Trace& source, const Alignment& before, const Trace& old_trace, const Alignment& after,
+              const Trace& new_trace) {
   if (after.unequal.size() != before.unequal.size()) return after.unequal.size() < before.unequal.size();
   if (after.region >= before.region) return false;
+  std::unordered_map<uint64_t, int> wanted = Occurrences(source), had = Occurrences(old_trace);
   for (size_t n = 0; n < before.diverged.size(); ++n) {
     if (!before.diverged[n]) continue;
     for (int o : old_trace.model->nodes[n].outputs) {
       if (o < 0 || before.source_of[o] >= 0) continue;
       auto it = new_trace.model->number.find(old_trace.model->names[o]);
-      // One that the target lacked (reading another shared value heals nothing), made by a node that was there (a
-      // copy of the source's node equals the source by itself).
+      // One that the target lacked, or had fewer times (reading another shared value heals nothing), made by a node
+      // that was there (a copy of the source's node equals the source by itself).
       if (it == new_trace.model->number.end() || after.source_of[it->second] < 0) continue;
       int maker = new_trace.model->producer[it->second];
       bool same_maker = maker >= 0 && new_trace.model->nodes[maker].row == old_trace.model->nodes[n].row;
-      if (same_maker && before.target_of[after.source_of[it->second]] < 0) return true;
+      uint64_t value = new_trace.signature[it->second].ordered;
+      if (same_maker && had[value] < wanted[value]) return true;
     }
   }
   return false;
@@ -174,9 +187,11 @@ class Search {
  public:
   Search(const Model& source, const RepairOptions& options) : source_(source), options_(options) {}
 
+  // Searches; where a second look refutes what the search found equal, searches anew with the context that showed it.
   Result<SearchResult> Run(const Model& target);
 
  private:
+  Result<SearchResult> RunOnce(const Model& target, bool* doubtful);
   bool OutOfTime() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count() > options_.seconds;
   }
@@ -188,6 +203,7 @@ class Search {
   const RepairOptions& options_;
   std::unique_ptr<Lab> lab_;
   std::vector<std::vector<int>> source_readers_;
+  LabOptions lab_options_;
   int contexts_ = 4;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
@@ -245,7 +261,7 @@ bool Search::Round(const Trace& trace, const Alignment& alignment, SearchResult*
     Result<Trace> t = lab_->Run(*tidy, contexts_, false);
     if (!t.ok()) continue;
     Alignment after = Align(lab_->source(), *t);
-    if (!Progress(alignment, trace, after, *t)) continue;
+    if (!Progress(lab_->source(), alignment, trace, after, *t)) continue;
     std::pair<size_t, int> score{after.unequal.size(), after.region};
     if (score < best_score) {
       best_score = score;
@@ -262,15 +278,27 @@ bool Search::Round(const Trace& trace, const Alignment& alignment, SearchResult*
 }
 
 Result<SearchResult> Search::Run(const Model& target) {
+  constexpr int kRefutations = 4;
+  lab_options_.seed = options_.seed;
+  lab_options_.jobs = options_.jobs;
+  lab_options_.limits = options_.limits;
+  contexts_ = Parameters(source_) > kLargeModel ? 2 : ContextsFor(source_, contexts_);
+  for (int k = 0; k < contexts_; ++k) lab_options_.draws.push_back(k);
+  for (int refuted = 0;; ++refuted) {
+    bool doubtful = false;
+    SearchResult found = TRY(RunOnce(target, &doubtful));
+    if (!doubtful || refuted == kRefutations || OutOfTime()) return found;
+    int draw = TRY(SecondLook(source_, found.fixed, lab_options_));
+    if (draw < 0) return found;
+    lab_options_.draws.insert(lab_options_.draws.begin(), draw);
+    ++contexts_;
+  }
+}
+
+Result<SearchResult> Search::RunOnce(const Model& target, bool* doubtful) {
   SearchResult r;
   r.fixed = target;
-  LabOptions lab_options;
-  lab_options.seed = options_.seed;
-  contexts_ = Parameters(source_) > kLargeModel ? 2 : ContextsFor(source_, contexts_);
-  lab_options.contexts = contexts_;
-  lab_options.jobs = options_.jobs;
-  lab_options.limits = options_.limits;
-  lab_ = TRY(Lab::Make(source_, target, lab_options));
+  lab_ = TRY(Lab::Make(source_, target, lab_options_));
   source_readers_ = lab_->source().model->Readers();
   Status interface = HealInterface(&r);
   if (!interface.ok()) {
@@ -296,6 +324,7 @@ Result<SearchResult> Search::Run(const Model& target) {
     }
     if (a.equal()) {
       r.equal = true;
+      *doubtful = Doubtful(lab_->source(), *trace);
       return r;
     }
     if (edits >= options_.max_edits || OutOfTime()) {

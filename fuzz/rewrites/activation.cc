@@ -95,10 +95,15 @@ std::optional<std::string> GatedBySixth(const View& v, int i) {
   return std::nullopt;
 }
 Strings HardSwishArguments(const View& v, int i) {
-  if (v.Is(i, "HardSwish"))
-    return IsReal(v, v.node(i).inputs[0]) ? Strings{"hardsigmoid", "clip"} : Strings{};
+  // An attribute holds a sixth as a float: for doubles that is another number.
+  bool is_double = v.ElementType(v.node(i).outputs[0]) == DType::kDouble;
+  if (v.Is(i, "HardSwish")) {
+    if (!IsReal(v, v.node(i).inputs[0])) return {};
+    return is_double ? Strings{"clip"} : Strings{"hardsigmoid", "clip"};
+  }
   if (v.Is(i, "HardSigmoid")) return IsReal(v, v.node(i).inputs[0]) ? Strings{"affine"} : Strings{};
-  return GatedBySixth(v, i) && IsReal(v, v.node(i).outputs[0]) ? Strings{"fuse"} : Strings{};
+  bool fuses = !is_double && GatedBySixth(v, i) && IsReal(v, v.node(i).outputs[0]);
+  return fuses ? Strings{"fuse"} : Strings{};
 }
 Status RewriteHardSwish(Edit& e, int i, const std::string& argument) {
   const View& v = e.view();
