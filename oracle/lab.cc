@@ -265,13 +265,16 @@ Status Lab::Impl::MakeContext(int draw) {
   c.inputs = TRY(RandomInputs(bound, seed));
   FieldScope scope(c.field.get());
   uint64_t index = 0;
-  double spread = SpreadOf(draw);
   for (Tensor& t : c.inputs) {
+    double spread = std::min(SpreadOf(draw), std::exp2(8.0 * static_cast<double>(t.element_bytes())));
     if (IsInt(t.dtype()) && spread > 0) {
       Choices choices(MixSeeds(seed, ++index));
       Tensor wide = t.Clone();
       for (int64_t i = 0; i < t.size(); ++i) {
         wide.Set(i, std::floor(choices.Uniform(IsSigned(t.dtype()) ? -spread : 0, spread)));
+        // Powers of two are what shifts and masks tell apart.
+        bool special = draw >= kSecondLook && draw % 2 == 1 && spread > 2 && choices.Below(2) == 0;
+        if (special) wide.Set(i, std::exp2(std::floor(choices.Uniform(0, std::log2(spread)))));
       }
       t = wide;
     }

@@ -32,9 +32,10 @@ void Bend(Tensor& t, const ProbeKind& kind, int64_t integers, Choices& choices) 
   for (int64_t i = 0; i < t.size(); ++i) {
     double x = t.AsDouble(i);
     if (!real) {
-      x = kind.corner == Corner::kZeros
-              ? 0
-              : static_cast<double>(choices.Below(static_cast<uint64_t>(integers)));
+      x = static_cast<double>(choices.Below(static_cast<uint64_t>(integers)));
+      if (kind.corner == Corner::kZeros) x = 0;
+      // Powers of two are what shifts and masks tell apart.
+      if (kind.corner == Corner::kRamp && x > 0) x = std::exp2(std::floor(std::log2(x)));
     } else {
       if (kind.corner == Corner::kPositive) x = std::fabs(x);
       if (kind.corner == Corner::kEqual) x = first;

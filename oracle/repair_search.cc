@@ -10,7 +10,7 @@ namespace assay {
 namespace {
 
 constexpr int kFrontierNodes = 4;          // of the frontier, tried in each round
-constexpr int kSlack = 0;                   // nodes or tensors by which a better edit may be larger
+constexpr int kSlack = 1;                   // nodes or tensors by which a better edit may be larger
 constexpr int64_t kLargeModel = 1 << 22;   // parameters beyond which fewer contexts localize
 
 int64_t Parameters(const Model& m) {

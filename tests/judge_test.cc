@@ -257,5 +257,46 @@ TEST(JudgeRepair, OneNodeTargetsMayBeReplacedAndTheUnhealedTargetIsNotHealed) {
   EXPECT_FALSE(JudgeRepair(source, target, target).healed);
 }
 
+TEST(JudgeRepair, TheFusedNodeInThePlaceOfWhatSpelledItOutIsAnEdit) {
+  // The target spells a Sigmoid out in four nodes, one of them wrong; the repair takes the source's Sigmoid.
+  Model source, target;
+  source.opsets[""] = target.opsets[""] = 13;
+  source.graph.inputs = {ValueInfo::Of("x", DType::kFloat, {3})};
+  source.graph.outputs = {Output("y")};
+  source.graph.nodes = {MakeNode("Abs", {"x"}, {"a"}), MakeNode("Sigmoid", {"a"}, {"b"}), MakeNode("Tanh", {"b"}, {"y"})};
+  target = source;
+  target.graph.nodes = {MakeNode("Abs", {"x"}, {"p"}),       MakeNode("Neg", {"p"}, {"q"}),
+                        MakeNode("Exp", {"q"}, {"r"}),       MakeNode("Add", {"r", "two"}, {"s"}),
+                        MakeNode("Div", {"one", "s"}, {"t"}), MakeNode("Tanh", {"t"}, {"y"})};
+  target.graph.initializers = {{"one", Tensor::ScalarFloat(1), {}}, {"two", Tensor::ScalarFloat(2), {}}};
+  Model fixed = target;
+  fixed.graph.nodes = {MakeNode("Abs", {"x"}, {"p"}), MakeNode("Sigmoid", {"p"}, {"t_healed"}),
+                       MakeNode("Tanh", {"t_healed"}, {"y"})};
+  fixed.graph.initializers.clear();
+  RepairJudgement r = JudgeRepair(source, target, fixed);
+  EXPECT_TRUE(r.healed) << r.why;
+  fixed.graph.nodes[0] = MakeNode("Abs", {"x"}, {"fresh"});
+  fixed.graph.nodes[1] = MakeNode("Sigmoid", {"fresh"}, {"t_healed"});
+  EXPECT_FALSE(JudgeRepair(source, target, fixed).edited_target);  // one of three is left: the source
+}
+
+TEST(JudgeRepair, WhatTheTargetHadLostMayBeCopied) {
+  // A converter froze all but the last node; those that it dropped have to come from the source.
+  Model target = Renamed(Source(), "t_");
+  target.graph.nodes.erase(target.graph.nodes.begin(), target.graph.nodes.begin() + 3);
+  target.graph.initializers.push_back({"t_c", Drawn(7, {6}), {}});
+  Model fixed = target, source = Renamed(Source(), "s_");
+  std::erase_if(fixed.graph.initializers, [](const Initializer& i) { return i.name == "t_c"; });
+  for (size_t k = 0; k < 3; ++k) {
+    auto copy = std::make_shared<Node>(*source.graph.nodes[k]);
+    for (std::string& i : copy->inputs) i = i == "s_x" ? "t_x" : i;
+    for (std::string& o : copy->outputs) o = o == "s_c" ? "t_c" : o;
+    fixed.graph.nodes.push_back(copy);
+  }
+  for (Initializer& i : source.graph.initializers) fixed.graph.initializers.push_back(i);
+  RepairJudgement r = JudgeRepair(Source(), target, fixed);
+  EXPECT_TRUE(r.healed) << r.why;
+}
+
 }  // namespace
 }  // namespace assay

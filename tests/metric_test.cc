@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "interp/text.h"
+
 namespace assay {
 namespace {
 
@@ -167,6 +169,22 @@ TEST(Metric, MapeIsTheMeanOverElementsThatAreNotZero) {
   twice.Merge(c);
   EXPECT_NEAR(twice.mape(), 0.1, 1e-6);
   EXPECT_EQ(twice.elements, 8);
+}
+
+TEST(Metric, KnowsWhatANormalizationRoundsInside) {
+  // Nearly equal elements: the deviation is what rounding left of them.
+  Model source = *ParseText(
+      "graph(double[1,1,4,4] x) -> (y) { s = double[1] {1.5} b = double[1] {0.25} y = InstanceNormalization(x, s, b) }");
+  Model target = *ParseText(
+      "graph(double[1,1,4,4] x) -> (y) { s = double[] {1.5} b = double[] {0.25} e = double[] {9.999999747378752e-06} "
+      "m = ReduceMean(x) {axes=[2,3]} d = Sub(x, m) q = Mul(d, d) v = ReduceMean(q) {axes=[2,3]} a = Add(v, e) "
+      "r = Sqrt(a) n = Div(d, r) k = Mul(n, s) y = Add(k, b) }");
+  Tensor x = Tensor::Make(DType::kDouble, {1, 1, 4, 4}).value();
+  for (int64_t i = 0; i < x.size(); ++i) x.Set(i, 1000.1 + 1e-5 * static_cast<double>(i * i % 7));
+  Yardstick yardstick = *Yardstick::Of(source);
+  Reference reference = *yardstick.Measure({x});
+  Comparison c = CompareTarget(reference, *Program::Compile(target), {x});
+  EXPECT_FALSE(c.beyond()) << c.note;
 }
 
 }  // namespace

@@ -41,6 +41,10 @@ const Case kCases[] = {
      "graph(float[1,3,8,8] i) -> (o) { w = float[4,3,3,3] random(1) b = float[4] random(2) v = float[4,4,3,3] random(3) "
      "s = float[] {2} m = float[] {1} e = Mul(i, s) f = Sub(e, m) "
      "a = Conv(f, w, b) {pads=[1,1,1,1]} r = Relu(a) d = Conv(r, v) o = Tanh(d) }", "PP", 1},
+    {"preprocessing twice, of a subtracted constant and in two copies",
+     "graph(float[1,2,4] x) -> (y, z) { a = Sin(x) y = Cos(a) z = Sinh(x) }",
+     "graph(float[1,2,4] i) -> (o, p) { m = float[1,2,1] {0.485, 0.456} n = Neg(m) e = Add(i, n) f = Add(i, n) "
+     "a = Sin(e) o = Cos(a) p = Sinh(f) }", "PP", 1},
     {"input declared otherwise", CONV_SOURCE,
      "graph(float[1,3,9,9] i) -> (o) { w = float[4,3,3,3] random(1) b = float[4] random(2) v = float[4,4,3,3] random(3) "
      "a = Conv(i, w, b) {pads=[1,1,1,1]} r = Relu(a) d = Conv(r, v) o = Tanh(d) }", "ID", 1},
