@@ -384,4 +384,12 @@ std::string GraphSvg(const Model& model, const std::set<int>& marked, const std:
   return caption + Render(d, label);
 }
 
+std::string PairDrawing(const Model& source, const Model& target) {
+  NodeDifferences differ = DifferingNodes(source, target);
+  return "<div class=\"pair\"><figure><figcaption>source</figcaption>" +
+         GraphSvg(source, differ.source, "source graph") +
+         "</figure><figure><figcaption>target</figcaption>" +
+         GraphSvg(target, differ.target, "target graph") + "</figure></div>\n";
+}
+
 }  // namespace assay

@@ -23,4 +23,7 @@ NodeDifferences DifferingNodes(const Model& source, const Model& target);
 std::string GraphSvg(const Model& model, const std::set<int>& marked, const std::string& label,
                      int max_nodes = 40);
 
+// Both graphs side by side as an HTML fragment, the nodes without a counterpart coloured.
+std::string PairDrawing(const Model& source, const Model& target);
+
 }  // namespace assay

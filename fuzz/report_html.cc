@@ -204,11 +204,7 @@ std::string Drawings(const KeptFinding& f) {
     return "<p class=\"soft\">not drawn: " +
            Escape((source.ok() ? target : source).error().message, 200) + "</p>\n";
   }
-  NodeDifferences differ = DifferingNodes(*source, *target);
-  return "<div class=\"pair\"><figure><figcaption>source</figcaption>" +
-         GraphSvg(*source, differ.source, "source graph") +
-         "</figure><figure><figcaption>target</figcaption>" +
-         GraphSvg(*target, differ.target, "target graph") + "</figure></div>\n";
+  return PairDrawing(*source, *target);
 }
 
 std::string Steps(const KeptFinding& f) {

@@ -24,7 +24,7 @@ namespace assay {
 class FieldContext {
  public:
   // `seed` picks prime, hashes and order. `constants` are the real numbers that keep their order;
-  // `quantile_power` moves them in the order (1 = evenly spread; see shared rule of five seeds in prove.h).
+  // `quantile_power` moves them in the order (1 = evenly spread; LabOptions in oracle/lab.h).
   FieldContext(uint64_t seed, std::vector<double> constants, double quantile_power = 1.0);
 
   double p() const { return p_; }

@@ -1,5 +1,5 @@
 // OpSpec: everything assay knows about one operator at one version, as one row. The generator, the validator,
-// shape inference, the interpreter, the attribute faults, coverage and docs/operators.md all read this row.
+// shape inference, the interpreter, the attribute faults, coverage and `assay ops` all read this row.
 // Rows live in interp/ops/<family>.cc; each such file defines `std::vector<OpSpec> ops_<family>()`.
 #pragma once
 

@@ -2,8 +2,8 @@
 // and when it is an edit of the target. The second half is decided here, from the three graphs
 // alone:
 //
-// - A node of the target is kept when the repaired graph has a live node of that operator making a
-//   value of that name; its attributes, constants and inputs may have been edited. Of what could be
+// - A node of the target is kept when the repaired graph has a live node of that operator and name, or
+//   one making a value of the same name; its attributes, constants and inputs may have been edited. Of what could be
 //   kept, the nodes of the target or of the repaired graph, whichever are fewer, half must be; two
 //   thirds when the result is the source's structure throughout, because then the smaller edit that
 //   leaves the target's own form alone was not taken. (A fused node in the place of the six that
@@ -146,9 +146,10 @@ struct Overlap {
 };
 
 Overlap Compare(const Census& source, const Census& target, const Census& fixed) {
-  std::unordered_map<std::string, const Node*> makers;
+  std::unordered_map<std::string, const Node*> makers, named;
   for (const NodePtr& n : target.nodes) {
     for (const std::string& o : n->outputs) makers.emplace(o, n.get());
+    if (!n->name.empty()) named.emplace(n->name, n.get());
   }
   Overlap x;
   std::vector<uint64_t> fresh;
@@ -159,7 +160,9 @@ Overlap Compare(const Census& source, const Census& target, const Census& fixed)
       auto it = makers.find(o);
       if (!o.empty() && it != makers.end() && !old) old = it->second;
     }
-    if (old && old->op == n.op && old->domain == n.domain) {
+    auto same = [&](const Node* m) { return m && m->op == n.op && m->domain == n.domain; };
+    auto by_name = named.find(n.name);
+    if (same(old) || (by_name != named.end() && same(by_name->second))) {
       ++x.kept;
       x.kept_outputs.insert(n.outputs.begin(), n.outputs.end());
     } else {

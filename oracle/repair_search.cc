@@ -117,6 +117,8 @@ Result<Model> Tidy(Model m, const Model& before, bool lenient) {
   std::vector<NodePtr> order = TRY(Sorted(m.graph));
   m.graph.nodes = std::move(order);
   m.graph.value_info.clear();
+  // What the outputs were declared to be goes for the faulty target.
+  for (ValueInfo& o : m.graph.outputs) o.shape.reset();
   Result<Inference> known = Infer(m);
   if (!known.ok()) {
     if (lenient) return m;
@@ -124,7 +126,13 @@ Result<Model> Tidy(Model m, const Model& before, bool lenient) {
   }
   for (ValueInfo& o : m.graph.outputs) {
     const TypeInfo& t = known->types.at(o.name);
-    if (t.Static()) o = ValueInfo::Of(o.name, t.dtype, t.StaticShape());
+    if (t.Static()) {
+      o = ValueInfo::Of(o.name, t.dtype, t.StaticShape());
+      continue;
+    }
+    auto was = std::find_if(before.graph.outputs.begin(), before.graph.outputs.end(),
+                            [&](const ValueInfo& v) { return v.name == o.name; });
+    if (was != before.graph.outputs.end()) o.shape = was->shape;
   }
   return m;
 }

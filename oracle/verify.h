@@ -1,5 +1,5 @@
 // The four-step verification of Lee et al. 2023 (architecture with hyperparameters and weights; accuracy; error;
-// time) with its first step resting on proof: both graphs are executed in the field of interp/field.h (prove.h).
+// time) with its first step resting on proof: both graphs are executed in the field of interp/field.h (lab.h).
 #pragma once
 
 #include <optional>
@@ -25,7 +25,7 @@ struct VerifyOptions {
 
 struct ArchitectureStep {
   Verdict verdict = Verdict::kUndecided;
-  bool proved = false;             // the two graphs compute the same function (prove.h)
+  bool proved = false;             // the two graphs compute the same function (lab.h)
   int source_nodes = 0, target_nodes = 0;
   int aligned_nodes = 0;           // target nodes whose outputs equal a source value
   std::string note;                // why nothing was proved, when so

@@ -5,12 +5,13 @@
 #include "oracle/verify.h"
 #include "tools/command.h"
 #include "tools/pair_inputs.h"
+#include "tools/verify_page.h"
 
 namespace assay {
 namespace {
 
 struct Flags {
-  std::string source, target, inputs, labels;
+  std::string source, target, inputs, labels, html;
   uint64_t seed = 0;
   int jobs = 1, samples = 4;
   double rtol = -1, atol = -1;
@@ -32,6 +33,7 @@ Result<int> Execute(const Flags& f) {
   Result<Verification> v = Verify(source, target, options);
   if (!v.ok()) return v.error().In(f.source + " and " + f.target);
   TRY(f.json.Write(nlohmann::json::parse(VerificationJson(*v))));
+  if (!f.html.empty()) TRY(WriteFile(f.html, VerificationPage(source, target, f.source, f.target, *v)));
   fmt::print(f.json.human(), "{}", VerificationText(*v));
   return v->verdict == Verdict::kEquivalent ? exit_code::kFine : exit_code::kFinding;
 }
@@ -45,6 +47,7 @@ Runner Setup(CLI::App& app) {
   app.add_option("--samples", f->samples, "random input sets when none are given")->check(CLI::Range(1, 1000));
   app.add_option("--rtol", f->rtol, "accept this mean relative error instead of the rounding bound")->check(CLI::NonNegativeNumber);
   app.add_option("--atol", f->atol, "accept this absolute error instead of the rounding bound")->check(CLI::NonNegativeNumber);
+  app.add_option("--html", f->html, "write a page to this file");
   AddSeed(app, &f->seed);
   AddJobs(app, &f->jobs);
   AddQuiet(app, &f->quiet);
