@@ -96,10 +96,19 @@ std::set<std::string> DeadOutputs(const Graph& g) {
 
 void RemoveNewlyDead(const Graph& before, Graph* after) {
   std::set<std::string> was_dead = DeadOutputs(before), is_dead = DeadOutputs(*after);
-  std::erase_if(after->nodes, [&](const NodePtr& n) {
-    return std::all_of(n->outputs.begin(), n->outputs.end(),
-                       [&](const std::string& o) { return is_dead.count(o) && !was_dead.count(o); });
-  });
+  // What a node that was dead before still reads stays with it.
+  auto newly_dead = [&](const std::string& o) { return is_dead.count(o) > 0 && was_dead.count(o) == 0; };
+  for (size_t size = 0; size != after->nodes.size();) {
+    size = after->nodes.size();
+    std::set<std::string> read;
+    for (const NodePtr& n : after->nodes) {
+      for (const std::string& r : ReadBy(*n)) read.insert(r);
+    }
+    std::erase_if(after->nodes, [&](const NodePtr& n) {
+      return std::all_of(n->outputs.begin(), n->outputs.end(),
+                         [&](const std::string& o) { return newly_dead(o) && !read.count(o); });
+    });
+  }
   std::set<std::string> read_before, read;
   for (const NodePtr& n : before.nodes) {
     for (const std::string& r : ReadBy(*n)) read_before.insert(r);
