@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "interp/choices.h"
 #include "interp/field.h"
 
 namespace assay {
@@ -75,51 +76,38 @@ Shape Strides(const Shape& shape) {
   return strides;
 }
 
-Result<Tensor> Tensor::Make(DType dtype, Shape shape, Store store, const Limits& limits) {
-  Tensor t;
-  t.dtype_ = dtype;
-  t.store_ = IsFloat(dtype) ? store : Store::kNative;
-  if (dtype == DType::kFloat && t.store_ == Store::kFloat) t.store_ = Store::kNative;
-  if (dtype == DType::kDouble && t.store_ != Store::kField) t.store_ = Store::kNative;
-  t.size_ = ElementCount(shape);
-  if (t.size_ < 0) return LimitHit("tensor shape " + ShapeToString(shape) + " overflows");
-  // Beside an extent of 0 the others stay within the limit too: kernels multiply and count through them.
-  Shape others = shape;
-  for (int64_t& d : others) d = std::max<int64_t>(d, 1);
-  int64_t places = ElementCount(others);
-  if (places < 0 || places > limits.elements) {
-    return LimitHit("tensor " + std::string(DTypeName(dtype)) + ShapeToString(shape) + " has more than " +
-                    std::to_string(limits.elements) + " elements");
+const Shape Tensor::kNoShape;
+
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+constexpr bool kSanitized = __has_feature(address_sanitizer);
+#else
+constexpr bool kSanitized = false;
+#endif
+// Small tensors are many: one allocation without over-alignment, which allocators serve slowly. A sanitizer sees
+// the exact size of every tensor.
+constexpr int64_t kSmallBytes = kSanitized ? -1 : 4096;
+
+// Not initialised, because every kernel writes every element.
+std::shared_ptr<std::byte[]> Memory(int64_t bytes) {
+  struct alignas(16) Lane {
+    std::byte b[16];
+  };
+  if (bytes <= kSmallBytes) {
+    auto lanes = std::make_shared_for_overwrite<Lane[]>(static_cast<size_t>(bytes) / sizeof(Lane) + 1);
+    return {lanes, lanes[0].b};
   }
-  t.shape_ = std::move(shape);
-  if (dtype == DType::kString) {
-    if (t.size_ > limits.bytes / static_cast<int64_t>(sizeof(std::string))) {
-      return LimitHit("tensor " + t.TypeString() + " takes more than " + std::to_string(limits.bytes) + " bytes");
-    }
-    t.strings_ = std::make_shared<std::vector<std::string>>(t.size_);
-    return t;
-  }
-  int64_t bytes = t.bytes();
-  if (bytes > limits.bytes) {
-    return LimitHit("tensor " + t.TypeString() + " takes more than " + std::to_string(limits.bytes) + " bytes");
-  }
-  // Over-aligned for vector loads; for_overwrite because every kernel writes every element.
-  t.raw_ = std::shared_ptr<std::byte[]>(
-      static_cast<std::byte*>(::operator new[](static_cast<size_t>(bytes) + 1, std::align_val_t{64})),
-      [](std::byte* p) { ::operator delete[](p, std::align_val_t{64}); });
-  return t;
+  // Over-aligned for vector loads.
+  return {static_cast<std::byte*>(::operator new[](static_cast<size_t>(bytes) + 1, std::align_val_t{64})),
+          [](std::byte* p) { ::operator delete[](p, std::align_val_t{64}); }};
 }
 
-Tensor Tensor::Strings(Shape shape, std::vector<std::string> v) {
-  Tensor t = Make(DType::kString, std::move(shape)).value();
-  CHECK(t.size() == static_cast<int64_t>(v.size()));
-  *t.strings_ = std::move(v);
-  return t;
-}
-
-int64_t Tensor::element_bytes() const {
-  switch (store_) {
-    case Store::kNative: return ElementBytes(dtype_);
+int64_t StoredBytes(DType dtype, Store store) {
+  switch (store) {
+    case Store::kNative: return ElementBytes(dtype);
     case Store::kFloat: return 4;
     case Store::kDouble: return 8;
     case Store::kField: return 8;
@@ -127,35 +115,103 @@ int64_t Tensor::element_bytes() const {
   return 0;
 }
 
+// The store in which a type is held when `wanted` is asked for: one name for each way.
+Store StoreOf(DType dtype, Store wanted) {
+  if (!IsFloat(dtype)) return Store::kNative;
+  if (dtype == DType::kFloat && wanted == Store::kFloat) return Store::kNative;
+  if (dtype == DType::kDouble && wanted != Store::kField) return Store::kNative;
+  return wanted;
+}
+
+}  // namespace
+
+Result<Tensor> Tensor::Make(DType dtype, Shape shape, Store store, const Limits& limits) {
+  Tensor t;
+  t.rep_ = std::make_shared<Rep>();
+  Rep& r = *t.rep_;
+  r.dtype = dtype;
+  r.store = StoreOf(dtype, store);
+  r.element_bytes = StoredBytes(dtype, r.store);
+  r.size = ElementCount(shape);
+  if (r.size < 0) return LimitHit("tensor shape " + ShapeToString(shape) + " overflows");
+  // Beside an extent of 0 the others stay within the limit too: kernels multiply and count through them.
+  int64_t places = r.size;
+  if (places == 0) {
+    Shape others = shape;
+    for (int64_t& d : others) d = std::max<int64_t>(d, 1);
+    places = ElementCount(others);
+  }
+  if (places < 0 || places > limits.elements) {
+    return LimitHit("tensor " + std::string(DTypeName(dtype)) + ShapeToString(shape) + " has more than " +
+                    std::to_string(limits.elements) + " elements");
+  }
+  r.shape = std::move(shape);
+  if (dtype == DType::kString) {
+    if (r.size > limits.bytes / static_cast<int64_t>(sizeof(std::string))) {
+      return LimitHit("tensor " + t.TypeString() + " takes more than " + std::to_string(limits.bytes) + " bytes");
+    }
+    r.strings = std::make_shared<std::vector<std::string>>(r.size);
+    return t;
+  }
+  int64_t bytes = t.bytes();
+  if (bytes > limits.bytes) {
+    return LimitHit("tensor " + t.TypeString() + " takes more than " + std::to_string(limits.bytes) + " bytes");
+  }
+  r.raw = Memory(bytes);
+  return t;
+}
+
+Tensor Tensor::Strings(Shape shape, std::vector<std::string> v) {
+  Tensor t = Make(DType::kString, std::move(shape)).value();
+  CHECK(t.size() == static_cast<int64_t>(v.size()));
+  *t.rep_->strings = std::move(v);
+  return t;
+}
+
+std::shared_ptr<Tensor::Rep> Tensor::Sibling() const {
+  auto r = std::make_shared<Rep>();
+  r->dtype = rep_->dtype;
+  r->store = rep_->store;
+  r->shape = rep_->shape;
+  r->size = rep_->size;
+  r->element_bytes = rep_->element_bytes;
+  r->raw = rep_->raw;
+  r->strings = rep_->strings;
+  return r;
+}
+
 Tensor Tensor::Reshaped(Shape shape) const {
-  CHECK(ElementCount(shape) == size_);
-  Tensor t = *this;
-  t.shape_ = std::move(shape);
+  CHECK(ElementCount(shape) == size());
+  Tensor t;
+  t.rep_ = Sibling();
+  t.rep_->shape = std::move(shape);
   return t;
 }
 
 Tensor Tensor::WithDType(DType dtype) const {
-  Tensor t = *this;
-  t.dtype_ = dtype;
-  CHECK(t.element_bytes() == element_bytes());
+  CHECK(StoredBytes(dtype, store()) == element_bytes());
+  Tensor t;
+  t.rep_ = Sibling();
+  t.rep_->dtype = dtype;
   return t;
 }
 
 Tensor Tensor::Clone() const {
-  Tensor t = Make(dtype_, shape_, store_, Limits{.elements = INT64_MAX, .bytes = INT64_MAX}).value();
-  if (dtype_ == DType::kString) *t.strings_ = *strings_;
-  else if (bytes() > 0) std::memcpy(t.raw_.get(), raw_.get(), static_cast<size_t>(bytes()));
+  if (!defined()) return {};
+  Tensor t = Make(dtype(), shape(), store(), Limits{.elements = INT64_MAX, .bytes = INT64_MAX}).value();
+  if (dtype() == DType::kString) *t.rep_->strings = strings();
+  else if (bytes() > 0) std::memcpy(t.rep_->raw.get(), raw(), static_cast<size_t>(bytes()));
   return t;
 }
 
 double Tensor::AsDouble(int64_t i) const {
-  switch (store_) {
+  switch (store()) {
     case Store::kFloat: return data<float>()[i];
     case Store::kDouble: return data<double>()[i];
     case Store::kField: return data<Fp>()[i].r;
     case Store::kNative: break;
   }
-  switch (dtype_) {
+  switch (dtype()) {
     case DType::kFloat: return data<float>()[i];
     case DType::kDouble: return data<double>()[i];
     case DType::kFloat16: return HalfToFloat(data<uint16_t>()[i]);
@@ -168,8 +224,8 @@ double Tensor::AsDouble(int64_t i) const {
 }
 
 int64_t Tensor::AsInt(int64_t i) const {
-  if (IsFloat(dtype_)) return Saturate<int64_t>(AsDouble(i));
-  switch (dtype_) {
+  if (IsFloat(dtype())) return Saturate<int64_t>(AsDouble(i));
+  switch (dtype()) {
     case DType::kUint8:
     case DType::kUint4:
     case DType::kFloat8E4M3FN:
@@ -191,19 +247,19 @@ int64_t Tensor::AsInt(int64_t i) const {
 }
 
 std::vector<int64_t> Tensor::AsInts() const {
-  std::vector<int64_t> v(static_cast<size_t>(size_));
-  for (int64_t i = 0; i < size_; ++i) v[i] = AsInt(i);
+  std::vector<int64_t> v(static_cast<size_t>(size()));
+  for (int64_t i = 0; i < size(); ++i) v[i] = AsInt(i);
   return v;
 }
 
 void Tensor::Set(int64_t i, double value) {
-  switch (store_) {
+  switch (store()) {
     case Store::kFloat: mutable_data<float>()[i] = static_cast<float>(value); return;
     case Store::kDouble: mutable_data<double>()[i] = value; return;
     case Store::kField: mutable_data<Fp>()[i] = Fp(value); return;
     case Store::kNative: break;
   }
-  switch (dtype_) {
+  switch (dtype()) {
     case DType::kFloat: mutable_data<float>()[i] = static_cast<float>(value); return;
     case DType::kDouble: mutable_data<double>()[i] = value; return;
     case DType::kFloat16: mutable_data<uint16_t>()[i] = FloatToHalf(static_cast<float>(value)); return;
@@ -232,21 +288,81 @@ void Tensor::Set(int64_t i, double value) {
   }
 }
 
+namespace {
+template <class From, class To>
+bool Convert(const Tensor& from, Tensor& to) {
+  const From* x = from.data<From>();
+  To* y = to.mutable_data<To>();
+  for (int64_t i = 0; i < from.size(); ++i) y[i] = static_cast<To>(x[i]);
+  return true;
+}
+// The conversions of whole models; false: element by element then.
+bool ConvertFast(const Tensor& from, Tensor& to) {
+  if (from.store() != Store::kNative) return false;
+  bool single = from.dtype() == DType::kFloat, wide = from.dtype() == DType::kDouble;
+  if (to.store() == Store::kDouble && single) return Convert<float, double>(from, to);
+  if (to.store() == Store::kField && single) return Convert<float, Fp>(from, to);
+  if (to.store() == Store::kField && wide) return Convert<double, Fp>(from, to);
+  return false;
+}
+}  // namespace
+
 Tensor Tensor::To(Store store) const {
-  if (!IsFloat(dtype_)) return *this;
-  Tensor t = Make(dtype_, shape_, store, Limits{.elements = INT64_MAX, .bytes = INT64_MAX}).value();
-  if (t.store_ == store_) return *this;
-  for (int64_t i = 0; i < size_; ++i) t.Set(i, AsDouble(i));
+  if (!IsFloat(dtype()) || StoreOf(dtype(), store) == this->store()) return *this;
+  Tensor t = Make(dtype(), shape(), store, Limits{.elements = INT64_MAX, .bytes = INT64_MAX}).value();
+  if (ConvertFast(*this, t)) return t;
+  for (int64_t i = 0; i < size(); ++i) t.Set(i, AsDouble(i));
   return t;
 }
 
 bool Tensor::Identical(const Tensor& o) const {
-  if (dtype_ != o.dtype_ || store_ != o.store_ || shape_ != o.shape_) return false;
-  if (dtype_ == DType::kString) return *strings_ == *o.strings_;
-  return raw_ == o.raw_ || bytes() == 0 || std::memcmp(raw_.get(), o.raw_.get(), static_cast<size_t>(bytes())) == 0;
+  if (dtype() != o.dtype() || store() != o.store() || shape() != o.shape()) return false;
+  if (rep_ == o.rep_) return true;
+  if (dtype() == DType::kString) return strings() == o.strings();
+  return raw() == o.raw() || bytes() == 0 || std::memcmp(raw(), o.raw(), static_cast<size_t>(bytes())) == 0;
 }
 
-std::string Tensor::TypeString() const { return DTypeName(dtype_) + ShapeToString(shape_); }
+Tensor Tensor::Outline() const {
+  if (dtype() != DType::kString && bytes() <= kSmallBytes) return *this;
+  Tensor t;
+  t.rep_ = Sibling();
+  t.rep_->raw = nullptr;
+  t.rep_->strings = nullptr;
+  return t;
+}
+
+namespace {
+uint64_t HashBytes(uint64_t h, const void* data, size_t n) {
+  const char* p = static_cast<const char*>(data);
+  for (; n >= 8; n -= 8, p += 8) {
+    uint64_t x;
+    std::memcpy(&x, p, 8);
+    h = (h ^ x) * 0x9fb21c651e98df25ULL;
+    h ^= h >> 32;
+  }
+  uint64_t x = 0;
+  std::memcpy(&x, p, n);
+  return Mix(h ^ x ^ (uint64_t{n} << 56));
+}
+}  // namespace
+
+uint64_t Tensor::ContentHash() const {
+  if (!rep_) return 1;
+  uint64_t h = rep_->hash.load(std::memory_order_relaxed);
+  if (h != 0) return h;
+  h = Mix(static_cast<uint64_t>(dtype()));
+  h = HashBytes(h, shape().data(), shape().size() * sizeof(int64_t));
+  if (dtype() == DType::kString) {
+    for (const std::string& s : strings()) h = HashBytes(Mix(h ^ s.size()), s.data(), s.size());
+  } else {
+    h = HashBytes(h, raw(), static_cast<size_t>(bytes()));
+  }
+  h |= 1;
+  rep_->hash.store(h, std::memory_order_relaxed);
+  return h;
+}
+
+std::string Tensor::TypeString() const { return DTypeName(dtype()) + ShapeToString(shape()); }
 
 float HalfToFloat(uint16_t h) {
   uint32_t sign = (h & 0x8000u) << 16, exp = (h >> 10) & 0x1f, man = h & 0x3ff;

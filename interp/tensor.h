@@ -6,6 +6,7 @@
 // (interp/field.h). Other types are always stored natively. 4-bit types take one byte each in memory.
 #pragma once
 
+#include <atomic>
 #include <complex>
 #include <cstddef>
 #include <cstdint>
@@ -97,34 +98,42 @@ class Tensor {
   static Tensor ScalarFloat(float v) { return Floats({}, {v}); }
   static Tensor Strings(Shape shape, std::vector<std::string> v);
 
-  DType dtype() const { return dtype_; }
-  Store store() const { return store_; }
-  const Shape& shape() const { return shape_; }
-  int rank() const { return static_cast<int>(shape_.size()); }
-  int64_t dim(int i) const { return shape_[i]; }
-  int64_t size() const { return size_; }
-  int64_t element_bytes() const;  // as stored
-  int64_t bytes() const { return size_ * element_bytes(); }
-  bool defined() const { return dtype_ != DType::kUndefined; }
+  DType dtype() const { return rep_ ? rep_->dtype : DType::kUndefined; }
+  Store store() const { return rep_ ? rep_->store : Store::kNative; }
+  const Shape& shape() const { return rep_ ? rep_->shape : kNoShape; }
+  int rank() const { return static_cast<int>(shape().size()); }
+  int64_t dim(int i) const { return rep_->shape[i]; }
+  int64_t size() const { return rep_ ? rep_->size : 0; }
+  int64_t element_bytes() const { return rep_ ? rep_->element_bytes : 0; }  // as stored
+  int64_t bytes() const { return size() * element_bytes(); }
+  bool defined() const { return dtype() != DType::kUndefined; }
 
   // Elements in row-major order. T must be the stored type (checked by its size).
   template <class T>
   const T* data() const {
     CHECK(static_cast<int64_t>(sizeof(T)) == element_bytes());
-    return reinterpret_cast<const T*>(raw_.get());
+    return reinterpret_cast<const T*>(raw());
   }
   template <class T>
-  std::span<const T> span() const { return {data<T>(), static_cast<size_t>(size_)}; }
+  std::span<const T> span() const { return {data<T>(), static_cast<size_t>(size())}; }
   // For filling a tensor that was just made; nobody else may hold it.
   template <class T>
   T* mutable_data() {
     CHECK(static_cast<int64_t>(sizeof(T)) == element_bytes());
-    return reinterpret_cast<T*>(raw_.get());
+    return reinterpret_cast<T*>(mutable_raw());
   }
-  const std::byte* raw() const { return raw_.get(); }
-  std::byte* mutable_raw() { return raw_.get(); }
-  const std::vector<std::string>& strings() const { return *strings_; }
-  std::vector<std::string>& mutable_strings() { return *strings_; }
+  const std::byte* raw() const { return rep_ ? rep_->raw.get() : nullptr; }
+  std::byte* mutable_raw() {
+    if (!rep_) return nullptr;
+    rep_->hash.store(0, std::memory_order_relaxed);
+    return rep_->raw.get();
+  }
+  const std::vector<std::string>& strings() const { return *rep_->strings; }
+  std::vector<std::string>& mutable_strings() {
+    CHECK(rep_ != nullptr);
+    rep_->hash.store(0, std::memory_order_relaxed);
+    return *rep_->strings;
+  }
 
   // The same elements under another shape of equal size, sharing memory.
   Tensor Reshaped(Shape shape) const;
@@ -148,13 +157,29 @@ class Tensor {
   // "float[2,3]"
   std::string TypeString() const;
 
+  // Hash of element type, shape and bits, never 0; computed once, copies share it.
+  uint64_t ContentHash() const;
+
+  // Type and shape without the elements, which may not be asked for; a small tensor stays as it is.
+  Tensor Outline() const;
+  bool has_elements() const { return defined() && (rep_->raw || rep_->strings); }
+
  private:
-  DType dtype_ = DType::kUndefined;
-  Store store_ = Store::kNative;
-  Shape shape_;
-  int64_t size_ = 0;
-  std::shared_ptr<std::byte[]> raw_;
-  std::shared_ptr<std::vector<std::string>> strings_;
+  // What copies share: a copy is one pointer.
+  struct Rep {
+    DType dtype = DType::kUndefined;
+    Store store = Store::kNative;
+    Shape shape;
+    int64_t size = 0, element_bytes = 0;
+    std::shared_ptr<std::byte[]> raw;
+    std::shared_ptr<std::vector<std::string>> strings;
+    std::atomic<uint64_t> hash{0};  // of the content; 0: not known
+  };
+  static const Shape kNoShape;
+  // The same elements in a Rep of its own.
+  std::shared_ptr<Rep> Sibling() const;
+
+  std::shared_ptr<Rep> rep_;  // null: undefined
 };
 
 template <class T>

@@ -5,7 +5,7 @@
 // does each proposal of the repairer.
 #pragma once
 
-#include <map>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,7 +28,9 @@ struct Signature {
 struct Trace {
   std::shared_ptr<const Prepared> model;
   std::vector<Signature> signature;  // of each value, over all contexts; undefined: not computed
-  std::vector<std::vector<Tensor>> values;  // [context][value]; empty tensors where freed
+  // [context][value]: type and shape alone, the elements are not kept. Undefined: not computed, or an
+  // initializer that is no output.
+  std::vector<std::vector<Tensor>> values;
   // Constants: initializer values equal to a fold of the source within rounding / beyond it.
   int snapped = 0;
   std::vector<int> foreign;  // initializer values that are neither the source's nor a fold of its
@@ -46,6 +48,7 @@ struct LabOptions {
   // hides: known constants at its very ends, and inputs that hit known constants.
   std::vector<int> draws;
   int jobs = 1;
+  int64_t memo_bytes = int64_t{64} << 20;  // elements that each context remembers between runs
   Limits limits;
 };
 
@@ -62,9 +65,11 @@ class Lab {
   const Trace& source() const;
   // Executes a target under the first `contexts` contexts. Its inputs must have the source's types.
   // `remember`: keep what was computed for later runs (off for proposals that may be rejected:
-  // memory stays bounded).
-  Result<Trace> Run(const Model& target, int contexts, bool remember = true);
-  // Are all outputs equal under all contexts? Stops at the first context in which they differ. `*last`: the
+  // memory stays bounded). `enough`: asked after the first context, and after some more, whether the
+  // trace of these says enough; the result, and source(), are then of these contexts only.
+  Result<Trace> Run(const Model& target, int contexts, bool remember = true,
+                    const std::function<bool(const Trace&)>& enough = nullptr);
+  // Are all outputs equal under all contexts? Stops soon after the first context in which they differ. `*last`: the
   // target's trace, beside source().
   // `*reason` says why not. A proof that the two compute the same function but for an error of
   // probability about 1/p a context.

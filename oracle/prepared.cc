@@ -37,7 +37,7 @@ uint64_t HashAttr(uint64_t h, const AttrValue& v) {
           for (const std::string& s : x) h = HashString(h, s);
           return h;
         } else if constexpr (std::is_same_v<T, Tensor>)
-          return Mix(h ^ ContentHash(x));
+          return Mix(h ^ x.ContentHash());
         else if constexpr (std::is_same_v<T, Opaque>)
           return HashString(h, x.bytes);
         else
@@ -62,23 +62,13 @@ uint64_t HashNode(const OpSpec& row, const Node& node) {
 // Equal for equal tensors, whether a Constant node or an initializer holds them.
 uint64_t HashConstant(const Prepared& p, const PreparedNode& pn, size_t output) {
   const AttrValue* value = pn.node->op == "Constant" ? pn.node->Find("value") : nullptr;
-  if (value && std::holds_alternative<Tensor>(*value)) return ContentHash(std::get<Tensor>(*value));
+  if (value && std::holds_alternative<Tensor>(*value)) return std::get<Tensor>(*value).ContentHash();
   uint64_t h = Mix(pn.hash ^ output);
   for (int i : pn.inputs) h = Mix(h ^ (i < 0 ? 1 : p.structure[i]));
   return h | 1;
 }
 
 }  // namespace
-
-uint64_t ContentHash(const Tensor& t) {
-  uint64_t h = Mix(static_cast<uint64_t>(t.dtype()));
-  h = HashBytes(h, t.shape().data(), t.shape().size() * sizeof(int64_t));
-  if (t.dtype() == DType::kString) {
-    for (const std::string& s : t.strings()) h = HashString(h, s);
-    return h | 1;
-  }
-  return HashBytes(h, t.raw(), static_cast<size_t>(t.bytes())) | 1;
-}
 
 Result<std::shared_ptr<const Prepared>> Prepared::Of(const Model& model) {
   auto p = std::make_shared<Prepared>();
@@ -103,7 +93,7 @@ Result<std::shared_ptr<const Prepared>> Prepared::Of(const Model& model) {
   for (size_t i = 0; i < g.initializers.size(); ++i) {
     int v = add(g.initializers[i].name);
     p->initializer[v] = static_cast<int>(i);
-    p->content[v] = p->structure[v] = ContentHash(g.initializers[i].value);
+    p->content[v] = p->structure[v] = g.initializers[i].value.ContentHash();
     p->constant[v] = 1;
   }
   std::vector<NodePtr> order = TRY(Sorted(g));

@@ -39,7 +39,4 @@ struct Prepared {
   std::vector<std::vector<int>> Readers() const;  // value -> nodes that read it
 };
 
-// Hash of a tensor's element type, shape and bits.
-uint64_t ContentHash(const Tensor& t);
-
 }  // namespace assay

@@ -191,6 +191,13 @@ bool Progress(const Trace& source, const Alignment& before, const Trace& old_tra
   return false;
 }
 
+// Can a run under all contexts still make progress where one under some of them gives `part`? Fewer contexts tell
+// fewer values apart: what is unequal in them stays so.
+bool MayProgress(const Alignment& before, const Alignment& part) {
+  if (part.unequal.size() != before.unequal.size()) return part.unequal.size() < before.unequal.size();
+  return part.region < before.region;
+}
+
 class Search {
  public:
   Search(const Model& source, const RepairOptions& options) : source_(source), options_(options) {}
@@ -266,8 +273,11 @@ bool Search::Round(const Trace& trace, const Alignment& alignment, SearchResult*
     if (OutOfTime() || (best && candidate.first.size > best->first.size + kSlack)) break;
     Result<Model> tidy = Tidy(candidate.first.model, r->fixed, trace.failed_node >= 0);
     if (!tidy.ok()) continue;
-    Result<Trace> t = lab_->Run(*tidy, contexts_, false);
-    if (!t.ok()) continue;
+    bool hopeless = false;
+    Result<Trace> t = lab_->Run(*tidy, contexts_, false, [&](const Trace& part) {
+      return hopeless = !MayProgress(alignment, Align(lab_->source(), part));
+    });
+    if (!t.ok() || hopeless) continue;
     Alignment after = Align(lab_->source(), *t);
     if (!Progress(lab_->source(), alignment, trace, after, *t)) continue;
     std::pair<size_t, int> score{after.unequal.size(), after.region};

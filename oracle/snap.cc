@@ -303,7 +303,7 @@ std::pair<SnapPool::Match, SnapPool::Match> SnapPool::FindNormalization(const Te
     both.second.solved = std::make_shared<Match::Solved>(
         Match::Solved{static_cast<int>(f), true, mean, variance, epsilon});
     uint64_t beside =
-        Mix(ContentHash(mean) ^ Mix(ContentHash(variance) ^ std::bit_cast<uint64_t>(epsilon)));
+        Mix(mean.ContentHash() ^ Mix(variance.ContentHash() ^ std::bit_cast<uint64_t>(epsilon)));
     both.first.key = Mix(beside ^ f * 2);
     both.second.key = Mix(beside ^ (f * 2 + 1));
     return both;
