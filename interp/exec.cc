@@ -54,35 +54,41 @@ Result<Program> Program::Compile(const Model& model) {
   Program p;
   p.model_ = model;
   const Graph& g = p.model_.graph;
-  std::unordered_map<std::string, int> slots;
   auto slot = [&](const std::string& name) {
-    auto [it, fresh] = slots.emplace(name, static_cast<int>(p.slot_names_.size()));
+    auto [it, fresh] = p.slots_.emplace(name, static_cast<int>(p.slot_names_.size()));
     if (fresh) p.slot_names_.push_back(name);
     return it->second;
   };
-  for (const ValueInfo& v : g.RequiredInputs()) {
+  p.required_ = g.RequiredInputs();
+  for (const ValueInfo& v : p.required_) {
     if (v.dtype == DType::kUndefined) return Unsupported("input '" + v.name + "' is not a tensor");
     p.input_slots_.push_back(slot(v.name));
   }
-  for (const Initializer& i : g.initializers) {
-    if (!i.value.defined()) return Unsupported("initializer '" + i.name + "' is of an element type that is not supported");
-    p.initializer_slots_.push_back(slot(i.name));
+  for (size_t i = 0; i < g.initializers.size(); ++i) {
+    const Initializer& c = g.initializers[i];
+    if (!c.value.defined()) return Unsupported("initializer '" + c.name + "' is of an element type that is not supported");
+    size_t at = static_cast<size_t>(slot(c.name));
+    p.initializer_of_.resize(std::max(p.initializer_of_.size(), at + 1), -1);
+    p.initializer_of_[at] = static_cast<int>(i);
   }
   std::vector<NodePtr> order = TRY(Sorted(g));
   for (const NodePtr& n : order) {
     const OpSpec* row = TRY(RowFor(model, *n));
-    Step step{n, row, {}, {}};
+    Step step{n, row, {}, {}, model.Opset(n->domain)};
     for (const std::string& i : n->inputs) {
-      if (!i.empty() && !slots.count(i)) return Invalid("nothing makes input '" + i + "'", NodeLabel(*n));
-      step.inputs.push_back(i.empty() ? -1 : slots[i]);
+      auto made = i.empty() ? p.slots_.end() : p.slots_.find(i);
+      if (!i.empty() && made == p.slots_.end()) return Invalid("nothing makes input '" + i + "'", NodeLabel(*n));
+      step.inputs.push_back(i.empty() ? -1 : made->second);
     }
     for (const std::string& o : n->outputs) step.outputs.push_back(o.empty() ? -1 : slot(o));
     p.steps_.push_back(std::move(step));
   }
   for (const ValueInfo& o : g.outputs) {
-    if (!slots.count(o.name)) return Invalid("nothing makes graph output '" + o.name + "'");
-    p.output_slots_.push_back(slots[o.name]);
+    auto made = p.slots_.find(o.name);
+    if (made == p.slots_.end()) return Invalid("nothing makes graph output '" + o.name + "'");
+    p.output_slots_.push_back(made->second);
   }
+  p.initializer_of_.resize(p.slot_names_.size(), -1);
   p.last_use_.assign(p.slot_names_.size(), -1);
   for (size_t s = 0; s < p.steps_.size(); ++s) {
     for (int i : p.steps_[s].inputs) {
@@ -93,81 +99,84 @@ Result<Program> Program::Compile(const Model& model) {
   return p;
 }
 
-namespace {
-// The type a caller's tensor must have: as declared, symbols free.
-Status CheckInput(const ValueInfo& want, const Tensor& got) {
-  bool fits = want.dtype == got.dtype();
-  if (fits && want.shape) {
-    fits = want.shape->size() == got.shape().size();
-    for (size_t d = 0; fits && d < got.shape().size(); ++d) {
-      int64_t declared = (*want.shape)[d].value;
-      fits = declared < 0 || declared == got.shape()[d];
-    }
+Status Program::CheckInputs(const std::vector<Tensor>& inputs) const {
+  if (inputs.size() != required_.size()) {
+    return Invalid("the model has " + std::to_string(required_.size()) + " inputs; got " + std::to_string(inputs.size()));
   }
-  if (fits) return {};
-  std::string declared = DTypeName(want.dtype);
-  if (want.shape) {
-    declared += "[";
-    for (size_t d = 0; d < want.shape->size(); ++d) {
-      const DimDecl& x = (*want.shape)[d];
-      declared += (d ? "," : "") + (x.value >= 0 ? std::to_string(x.value) : x.symbol.empty() ? "?" : x.symbol);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const ValueInfo& want = required_[i];
+    const Tensor& got = inputs[i];
+    bool fits = want.dtype == got.dtype();
+    if (fits && want.shape) {
+      fits = want.shape->size() == got.shape().size();
+      for (size_t d = 0; fits && d < got.shape().size(); ++d) {
+        int64_t declared = (*want.shape)[d].value;
+        fits = declared < 0 || declared == got.shape()[d];
+      }
     }
-    declared += "]";
+    if (fits) continue;
+    std::string declared = DTypeName(want.dtype);
+    if (want.shape) {
+      declared += "[";
+      for (size_t d = 0; d < want.shape->size(); ++d) {
+        const DimDecl& x = (*want.shape)[d];
+        declared += (d ? "," : "") + (x.value >= 0 ? std::to_string(x.value) : x.symbol.empty() ? "?" : x.symbol);
+      }
+      declared += "]";
+    }
+    return Invalid("input '" + want.name + "' is declared " + declared + "; got " + got.TypeString());
   }
-  return Invalid("input '" + want.name + "' is declared " + declared + "; got " + got.TypeString());
+  return {};
 }
-}  // namespace
 
 Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOptions& options) const {
   const Graph& g = model_.graph;
-  std::vector<ValueInfo> wanted = g.RequiredInputs();
-  if (inputs.size() != wanted.size()) {
-    return Invalid("the model has " + std::to_string(wanted.size()) + " inputs; got " + std::to_string(inputs.size()));
-  }
+  TRY(CheckInputs(inputs));
   auto in_store = [&](const Tensor& t) {
     return t.store() == Store::kNative && options.store != Store::kNative ? t.To(options.store) : t;
   };
-  auto overridden = [&](int slot) -> const Tensor* {
-    if (!options.overrides) return nullptr;
-    auto it = options.overrides->find(slot_names_[slot]);
-    return it == options.overrides->end() ? nullptr : &it->second;
-  };
+  std::vector<const Tensor*> overrides;  // by slot; empty: none
+  if (options.overrides) {
+    overrides.resize(slot_names_.size(), nullptr);
+    for (const auto& [name, tensor] : *options.overrides) {
+      if (auto it = slots_.find(name); it != slots_.end()) overrides[it->second] = &tensor;
+    }
+  }
+  auto overridden = [&](int slot) { return overrides.empty() ? nullptr : overrides[slot]; };
   std::vector<Tensor> values(slot_names_.size());
   int64_t live = 0;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    TRY(CheckInput(wanted[i], inputs[i]));
-    values[input_slots_[i]] = in_store(inputs[i]);
-  }
+  for (size_t i = 0; i < inputs.size(); ++i) values[input_slots_[i]] = in_store(inputs[i]);
   // Initializers are converted when first read, so that a large model is never held twice.
-  std::vector<int> initializer_of(slot_names_.size(), -1);
-  for (size_t i = 0; i < initializer_slots_.size(); ++i) initializer_of[initializer_slots_[i]] = static_cast<int>(i);
   auto load = [&](int slot) {
-    if (values[slot].defined() || initializer_of[slot] < 0) return;
+    if (values[slot].defined() || initializer_of_[slot] < 0) return;
     const Tensor* o = overridden(slot);
-    values[slot] = o ? *o : in_store(g.initializers[initializer_of[slot]].value);
+    values[slot] = o ? *o : in_store(g.initializers[initializer_of_[slot]].value);
   };
   auto start = std::chrono::steady_clock::now();
   Execution result;
+  std::vector<const Tensor*> args;
   for (size_t s = 0; s < steps_.size(); ++s) {
     const Step& step = steps_[s];
     if (options.cancelled && options.cancelled()) return Error{Code::kInterrupted, "the run was cancelled", {}};
     if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > options.limits.seconds) {
       return LimitHit("the run takes more than its time limit", NodeLabel(*step.node));
     }
-    std::vector<const Tensor*> args;
-    args.reserve(step.inputs.size());
+    args.clear();
     for (size_t k = 0; k < step.inputs.size(); ++k) {
       int i = step.inputs[k];
       bool parameter = k < step.spec->inputs.size() && step.spec->inputs[k].parameter;
-      if (parameter && i >= 0 && initializer_of[i] >= 0 && !overridden(i)) {
-        args.push_back(&g.initializers[initializer_of[i]].value);
+      if (parameter && i >= 0 && initializer_of_[i] >= 0 && !overridden(i)) {
+        args.push_back(&g.initializers[initializer_of_[i]].value);
         continue;
       }
       if (i >= 0) load(i);
       args.push_back(i < 0 ? nullptr : &values[i]);
     }
-    std::vector<Tensor> out =
-        TRY(EvalNode(*step.spec, *step.node, args, options.store, options.limits, model_.Opset(step.node->domain)));
+    const Node* node = step.node.get();
+    if (options.instead) {
+      if (auto it = options.instead->find(node); it != options.instead->end()) node = it->second.get();
+    }
+    std::vector<Tensor> out = TRY(EvalNode(*step.spec, *node, args, options.store, options.limits, step.opset));
     if (options.after_node) options.after_node(*step.node, out);
     for (size_t i = 0; i < step.outputs.size(); ++i) {
       int o = step.outputs[i];
@@ -181,7 +190,7 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
     for (const std::vector<int>* list : {&step.inputs, &step.outputs}) {
       for (int i : *list) {
         if (i >= 0 && last_use_[i] <= static_cast<int>(s) && values[i].defined()) {
-          if (initializer_of[i] < 0) live -= values[i].bytes();
+          if (initializer_of_[i] < 0) live -= values[i].bytes();
           values[i] = Tensor();
         }
       }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "interp/infer.h"
@@ -14,11 +15,13 @@ namespace assay {
 struct ExecOptions {
   Store store = Store::kNative;     // kNative, kDouble or kField (the caller binds a FieldContext to the thread)
   Limits limits;
-  // Called after each node with its outputs, which it may replace (same type and shape); for localization,
+  // Called after each node (never one of `instead`) with its outputs, which it may replace (same type and shape); for localization,
   // perturbation and coverage.
   std::function<void(const Node&, std::vector<Tensor>&)> after_node;
   // Values for initializers and node outputs that replace the computed ones, already in `store`.
   const std::map<std::string, Tensor>* overrides = nullptr;
+  // Nodes that run in place of others: of the same operator, inputs and outputs, with other attributes.
+  const std::unordered_map<const Node*, NodePtr>* instead = nullptr;
   // Keep every value and return it in Execution::values.
   bool keep_all = false;
   // Asked before each node; true stops the run with Code::kInterrupted.
@@ -44,11 +47,17 @@ class Program {
     NodePtr node;
     const OpSpec* spec;
     std::vector<int> inputs, outputs;   // slots; -1: absent
+    int opset;
   };
+  // The type a caller's tensor must have: as declared, symbols free.
+  Status CheckInputs(const std::vector<Tensor>& inputs) const;
   Model model_;
   std::vector<Step> steps_;
-  std::vector<int> input_slots_, output_slots_, initializer_slots_, last_use_;
+  std::vector<ValueInfo> required_;
+  std::vector<int> input_slots_, output_slots_, last_use_;
+  std::vector<int> initializer_of_;     // slot -> initializer, or -1
   std::vector<std::string> slot_names_;
+  std::unordered_map<std::string, int> slots_;
 };
 
 // Compile and run once.

@@ -12,13 +12,17 @@
 // size.
 //
 // Cost: one run for the reference, none more when the results agree within the floor, 4 more when
-// they do not, 16 more before a difference is reported. A Yardstick may be used by several threads,
-// a Reference by one.
+// they do not, 16 more before a difference is reported (none of these 16 where the source can't jump
+// and the difference is a thousand bounds). Asked for the same runs again, a yardstick remembers the
+// last. A Yardstick may be used by several threads, a Reference by one.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -59,9 +63,24 @@ struct MetricOptions {
   // The other side computes in the element types themselves (a real runtime), not in double: the
   // bound then counts the rounding of every operation of a reduction too.
   bool native = false;
+  // Widen the bound by further runs where a difference is beyond it. Without, the margin means nothing;
+  // what is left is the size of the differences.
+  bool widen = true;
 };
 
 class Reference;
+
+// What perturbed runs have shown of one set of inputs.
+struct Spread {
+  int runs = 0;
+  std::vector<std::vector<double>> of;  // by output and element; empty before the first perturbed run
+  std::vector<bool> open_shape;         // rounding alone changes the shape of the output
+};
+struct LastSpread {
+  std::mutex mutex;
+  uint64_t key = 0;  // of the inputs, the outputs and the options
+  Spread spread;
+};
 
 // A source made ready to be measured.
 class Yardstick {
@@ -83,6 +102,12 @@ class Yardstick {
   // Values that are only shapes in the making: rounding them would change extents, which no
   // converter does.
   std::unordered_set<std::string> exact_;
+  // Of the program that is run with noise: the nodes that round nothing, the ones with floating-point
+  // attributes in file order, and whether any may jump.
+  std::unordered_set<const Node*> quiet_;
+  std::vector<NodePtr> with_attributes_;
+  bool may_jump_ = false;
+  std::shared_ptr<LastSpread> last_;
 };
 
 class Reference {
@@ -90,7 +115,8 @@ class Reference {
   // Outputs of the source in double (integers, bools and strings natively).
   const std::vector<Tensor>& outputs() const { return outputs_; }
   // Compares outputs, in any store, with the reference. Widens the bound by further perturbed runs
-  // while the difference is beyond it, so that a reported difference has stood 20 of them.
+  // while the difference is beyond it, so that a reported difference has stood 20 of them (or 4, see
+  // above).
   Comparison Compare(const std::vector<Tensor>& others);
   // Is every element of them a finite number?
   bool finite() const;
@@ -107,13 +133,14 @@ class Reference {
   Comparison CompareOnce(const std::vector<Tensor>& others) const;
   void CompareOutput(size_t o, const Tensor& other, Comparison* c) const;
 
+  // Would no further run change what `c` says?
+  bool Settled(const Comparison& c) const;
+  uint64_t Key() const;
+
   const Yardstick* yardstick_;
   std::vector<Tensor> inputs_, outputs_;
   MetricOptions options_;
-  int runs_ = 0;
-  std::vector<std::vector<double>>
-      spread_;                    // by output and element; empty before the first perturbed run
-  std::vector<bool> open_shape_;  // rounding alone changes the shape of the output
+  Spread spread_;
   std::vector<double> scale_;     // largest finite magnitude of each output
 };
 

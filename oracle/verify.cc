@@ -176,6 +176,8 @@ Status Verifier::StepAccuracyAndError() {
   exec.limits = options_.limits;
   int64_t labels = 0, agree = 0, source_right = 0, target_right = 0;
   for (size_t k = 0; k < samples_.size(); ++k) {
+    // A difference that stands needs no further runs: other inputs then only add to the means.
+    metric.widen = !comparison_.beyond() || options_.rtol || options_.atol;
     Result<Reference> reference = yardstick.Measure(samples_[k], metric);
     if (!reference.ok()) {
       // The source itself does not take these values (an index out of range): nothing to compare.
@@ -183,7 +185,9 @@ Status Verifier::StepAccuracyAndError() {
       continue;
     }
     ++v_.error.samples;
-    comparison_.Merge(CompareTarget(*reference, *target, samples_[k], options_.limits));
+    Comparison c = CompareTarget(*reference, *target, samples_[k], options_.limits);
+    if (!metric.widen) c.margin = std::min(c.margin, comparison_.margin);
+    comparison_.Merge(c);
     Result<Execution> a = yardstick.program().Run(samples_[k], exec), b = target->Run(samples_[k], exec);
     if (!a.ok() || !b.ok()) continue;
     std::vector<int64_t> want = Labels(a->outputs), got = Labels(b->outputs);
@@ -196,6 +200,7 @@ Status Verifier::StepAccuracyAndError() {
       target_right += got[0] == options_.labels[k];
     }
   }
+  metric.widen = true;
   if ((!v_.architecture.proved || doubtful_) && options_.inputs.empty()) TRY(TryProbes(yardstick, *target, metric));
   v_.accuracy.agreement = labels ? static_cast<double>(agree) / static_cast<double>(labels) : 1;
   v_.accuracy.verdict = agree == labels ? Verdict::kEquivalent : Verdict::kUndecided;
