@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -12,6 +13,8 @@
 #include "oracle/judge.h"
 
 namespace assay {
+
+struct SearchResult;  // oracle/repair_search.h
 
 // Streams of random numbers of a case; verifier, repairer and judge never share one.
 enum Stream : uint64_t {
@@ -114,6 +117,7 @@ class CaseRun {
   Limits limits_ = CaseLimits();
   CaseResult r_;
   bool proved_ = false;
+  std::shared_ptr<const SearchResult> search_;  // of the verification
 };
 
 }  // namespace assay

@@ -204,6 +204,7 @@ void CaseRun::Verify() {
   }
   record().verdict = VerdictName(v->verdict);
   proved_ = v->architecture.proved;
+  search_ = v->search;
   size_t observable = static_cast<size_t>(
       std::count_if(record().faults.begin(), record().faults.end(),
                     [](const FaultRecord& f) { return f.kind == "observable"; }));
@@ -240,6 +241,7 @@ void CaseRun::Repair() {
     o.seconds = kHangSeconds;
     o.limits = limits_;
     o.verify_before = o.verify_after = false;
+    o.known = search_;
     o.verify.measure_time = false;
     o.verify.limits = limits_;
     Result<assay::Repair> r = RepairTarget(r_.source, r_.target, o);

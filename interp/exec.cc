@@ -214,7 +214,9 @@ Result<Execution> Run(const Model& model, const std::vector<Tensor>& inputs, con
   return p.Run(inputs, options);
 }
 
-Result<std::vector<Tensor>> RandomInputs(const Model& model, uint64_t seed, int64_t symbol_extent) {
+namespace {
+// `store`: of floating-point inputs, which are drawn when it is native alone.
+Result<std::vector<Tensor>> DrawInputs(const Model& model, uint64_t seed, int64_t symbol_extent, Store store) {
   std::vector<Tensor> inputs;
   uint64_t index = 0;
   for (const ValueInfo& v : model.graph.RequiredInputs()) {
@@ -222,9 +224,10 @@ Result<std::vector<Tensor>> RandomInputs(const Model& model, uint64_t seed, int6
     if (!v.shape) return Unsupported("input '" + v.name + "' has no declared rank");
     Shape shape;
     for (const DimDecl& d : *v.shape) shape.push_back(d.value >= 0 ? d.value : symbol_extent);
-    Tensor t = TRY(Tensor::Make(v.dtype, shape));
+    Tensor t = TRY(Tensor::Make(v.dtype, shape, store));
     Choices choices(MixSeeds(seed, index++));
     for (int64_t i = 0; i < t.size(); ++i) {
+      if (IsFloat(t.dtype()) && store != Store::kNative) break;
       if (t.dtype() == DType::kString) t.mutable_strings()[i] = std::string(1, static_cast<char>('a' + choices.Below(26)));
       else if (IsFloat(t.dtype())) t.Set(i, choices.Normal());
       else if (t.dtype() == DType::kBool) t.Set(i, static_cast<double>(choices.Below(2)));
@@ -233,6 +236,16 @@ Result<std::vector<Tensor>> RandomInputs(const Model& model, uint64_t seed, int6
     inputs.push_back(std::move(t));
   }
   return inputs;
+}
+}  // namespace
+
+Result<std::vector<Tensor>> RandomInputs(const Model& model, uint64_t seed, int64_t symbol_extent) {
+  return DrawInputs(model, seed, symbol_extent, Store::kNative);
+}
+
+Result<std::vector<Tensor>> RandomIntegerInputs(const Model& model, uint64_t seed, int64_t symbol_extent, Store store) {
+  CHECK(store != Store::kNative);
+  return DrawInputs(model, seed, symbol_extent, store);
 }
 
 }  // namespace assay

@@ -71,5 +71,7 @@ Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const
 // Random inputs for a model: floats normal around 0, integers small and non-negative (they are often indices),
 // bools fair coins. Symbols and unknown extents bind to `symbol_extent`. The same seed gives the same inputs.
 Result<std::vector<Tensor>> RandomInputs(const Model& model, uint64_t seed, int64_t symbol_extent = 2);
+// The same without elements for floating-point inputs: their memory is not initialised. For who fills them anyway.
+Result<std::vector<Tensor>> RandomIntegerInputs(const Model& model, uint64_t seed, int64_t symbol_extent, Store store);
 
 }  // namespace assay

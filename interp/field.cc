@@ -188,7 +188,11 @@ double FieldContext::OrderKey(double r) const {
     auto it = std::lower_bound(known_.begin(), known_.end(), r, [](const auto& k, double v) { return k.first < v; });
     if (it != known_.end() && it->first == r) return it->second.second;
   }
-  return static_cast<double>(Mix(seed_ ^ Mix(static_cast<uint64_t>(r) + 0x0dde0000)) >> 11) * 0x1p-53;
+  // A finalizer of its own, because comparisons are many: splitmix64's.
+  uint64_t h = (static_cast<uint64_t>(r) + seed_) * 0x9e3779b97f4a7c15ULL;
+  h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  h = (h ^ (h >> 27)) * 0x94d049bb133111ebULL;
+  return static_cast<double>((h ^ (h >> 31)) >> 11) * 0x1p-53;
 }
 
 const FieldContext* FieldContext::current() { return current_context; }

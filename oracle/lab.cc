@@ -99,8 +99,7 @@ Status Lab::Impl::MakeContext(int k) {
   int draw = options.draws[static_cast<size_t>(k)];
   uint64_t seed = MixSeeds(options.seed ^ 0xf1e1d, static_cast<uint64_t>(draw));
   auto field = std::make_unique<FieldContext>(seed, literals, PowerOf(draw));
-  Model bound = BindSymbols(source_model->model, 2 + draw % 3);
-  std::vector<Tensor> inputs = TRY(RandomInputs(bound, seed));
+  std::vector<Tensor> inputs = TRY(RandomIntegerInputs(source_model->model, seed, 2 + draw % 3, Store::kField));
   FieldScope scope(field.get());
   uint64_t index = 0;
   for (Tensor& t : inputs) {
@@ -109,14 +108,14 @@ Status Lab::Impl::MakeContext(int k) {
       Choices choices(MixSeeds(seed, ++index));
       t = DrawIntegers(t, draw, spread, choices);
     }
+    if (t.size() > options.limits.elements || t.bytes() > options.limits.bytes)
+      return LimitHit("an input of type " + t.TypeString() + " is larger than the limits");
     if (!IsFloat(t.dtype())) continue;
-    Tensor r = TRY(Tensor::Make(t.dtype(), t.shape(), Store::kField, options.limits));
-    Fp* x = r.mutable_data<Fp>();
+    Fp* x = t.mutable_data<Fp>();
     Choices choices(MixSeeds(seed, ++index));
-    for (int64_t i = 0; i < r.size(); ++i)
+    for (int64_t i = 0; i < t.size(); ++i)
       x[i] = Fp::Raw(static_cast<double>(choices.Below(static_cast<uint64_t>(field->p()))));
-    if (draw >= kSecondLook && draw % 2 == 1) PlaceConstants(literals, choices, &r);
-    t = r;
+    if (draw >= kSecondLook && draw % 2 == 1) PlaceConstants(literals, choices, &t);
   }
   contexts.push_back(std::make_unique<LabContext>(std::move(field), std::move(inputs), *pool, options));
   return {};

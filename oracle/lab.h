@@ -90,7 +90,5 @@ class Lab {
 int ContextsFor(const Model& source, int base);
 // Do inputs and outputs agree in number, element type and declared shape? Says what differs.
 Status SameInterface(const Model& source, const Model& target);
-// The model with symbolic and unknown input extents bound to a number.
-Model BindSymbols(const Model& model, int64_t extent);
 
 }  // namespace assay

@@ -22,18 +22,6 @@ int ContextsFor(const Model& source, int base) {
   return base;
 }
 
-Model BindSymbols(const Model& model, int64_t extent) {
-  Model bound = model;
-  bool open = false;
-  for (ValueInfo& v : bound.graph.inputs) {
-    if (!v.shape) continue;
-    for (DimDecl& d : *v.shape) {
-      if (d.value < 0) d = {extent, {}}, open = true;
-    }
-  }
-  return open ? bound : model;
-}
-
 namespace {
 std::string Declared(const ValueInfo& v) {
   std::string s = DTypeName(v.dtype);

@@ -173,9 +173,17 @@ std::set<int> DependentsOf(const Prepared& m, int v, const std::vector<std::vect
 
 namespace {
 std::string Fresh(const Graph& g, const std::string& base) {
-  std::set<std::string> names = g.AllNames();
+  auto taken = [&](const std::string& name) {
+    auto is = [&](const auto& x) { return x.name == name; };
+    return std::any_of(g.inputs.begin(), g.inputs.end(), is) ||
+           std::any_of(g.initializers.begin(), g.initializers.end(), is) ||
+           std::any_of(g.nodes.begin(), g.nodes.end(), [&](const NodePtr& n) {
+             return std::count(n->outputs.begin(), n->outputs.end(), name) +
+                        std::count(n->inputs.begin(), n->inputs.end(), name) > 0;
+           });
+  };
   std::string name = base;
-  for (int i = 2; names.count(name); ++i) name = base + "_" + std::to_string(i);
+  for (int i = 2; taken(name); ++i) name = base + "_" + std::to_string(i);
   return name;
 }
 }  // namespace

@@ -3,6 +3,15 @@
 #include "oracle/repair_search.h"
 
 namespace assay {
+namespace {
+
+Result<SearchResult> Search(const Model& source, const Model& target, const RepairOptions& options,
+                            const std::shared_ptr<const SearchResult>& known) {
+  if (known && known->equal && static_cast<int>(known->steps.size()) <= options.max_edits) return *known;
+  return SearchRepair(source, target, options);
+}
+
+}  // namespace
 
 Result<Repair> RepairTarget(const Model& source, const Model& target, const RepairOptions& options) {
   Repair r;
@@ -17,7 +26,7 @@ Result<Repair> RepairTarget(const Model& source, const Model& target, const Repa
     r.after = r.before;
     return r;
   }
-  SearchResult found = TRY(SearchRepair(source, target, options));
+  SearchResult found = TRY(Search(source, target, options, r.before.search ? r.before.search : options.known));
   r.fixed = std::move(found.fixed);
   for (const Healed& h : found.steps) {
     if (!h.edit.what.empty()) r.edits.push_back(h.edit);

@@ -15,6 +15,8 @@ struct RepairOptions {
   Limits limits;
   VerifyOptions verify;     // for the verification before and after
   bool verify_before = true, verify_after = true;
+  // A search of the same pair, as a verification has made it: what it healed is not searched again.
+  std::shared_ptr<const SearchResult> known;
 };
 
 struct RepairEdit {

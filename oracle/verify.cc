@@ -251,6 +251,7 @@ void Verifier::StepTime() {
 
 Status Verifier::Localize() {
   Result<SearchResult> found = SearchRepair(source_, target_, SearchOptions());
+  if (found.ok()) v_.search = std::make_shared<const SearchResult>(*found);
   if (!found.ok()) {
     if (v_.architecture.note.empty()) v_.architecture.note = found.error().ToString();
     return {};

@@ -2,6 +2,7 @@
 // time) with its first step resting on proof: both graphs are executed in the field of interp/field.h (lab.h).
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "oracle/verdict.h"
 
 namespace assay {
+
+struct SearchResult;  // repair_search.h
 
 struct VerifyOptions {
   uint64_t seed = 0;
@@ -62,6 +65,7 @@ struct Verification {
   ErrorStep error;
   TimeStep time;
   std::vector<Difference> differences;   // ranked, nearest to the cause first
+  std::shared_ptr<const SearchResult> search;  // what localized them, with the healed model; null: none ran
 };
 
 // Errors: invalid or unsupported models, limits. A target that does not run while the source does is a
