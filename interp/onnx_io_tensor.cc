@@ -74,15 +74,22 @@ int64_t FieldSize(const onnx::TensorProto& p, Field f) {
 // Entries that `elements` elements take in their typed field.
 int64_t FieldEntries(DType t, int64_t elements) {
   if (t == DType::kComplex64 || t == DType::kComplex128) return elements * 2;
-  return IsPacked(t) ? elements / 2 + elements % 2 : elements;
+  return IsPacked(t) ? RawSize(t, elements) : elements;
 }
 
-// Two elements a byte, the first in the low half (ONNX IR, "4bit types"); int4 is sign-extended.
+// How many elements of a packed type share a byte.
+int64_t PerByte(DType t) { return t == DType::kInt2 || t == DType::kUint2 ? 4 : 2; }
+
+// Two or four elements a byte, the first in the lowest bits (ONNX IR, "4bit types"); signed ones are
+// sign-extended.
 void Unpack(DType t, const char* packed, int64_t elements, std::byte* out) {
+  const int64_t per_byte = PerByte(t);
+  const unsigned bits = static_cast<unsigned>(8 / per_byte), mask = (1u << bits) - 1;
+  const bool is_signed = t == DType::kInt4 || t == DType::kInt2;
   for (int64_t i = 0; i < elements; ++i) {
-    unsigned b = static_cast<unsigned char>(packed[i / 2]);
-    unsigned v = i % 2 ? b >> 4 : b & 15;
-    if (t == DType::kInt4 && v >= 8) v |= 0xf0;
+    unsigned b = static_cast<unsigned char>(packed[i / per_byte]);
+    unsigned v = b >> (static_cast<unsigned>(i % per_byte) * bits) & mask;
+    if (is_signed && v > mask / 2) v |= 0xffu & ~mask;
     out[i] = static_cast<std::byte>(v);
   }
 }
@@ -308,11 +315,11 @@ Result<Shape> DimsOf(const onnx::TensorProto& p) {
 }  // namespace
 
 bool IsPacked(DType t) {
-  return t == DType::kInt4 || t == DType::kUint4 || t == DType::kFloat4E2M1;
+  return t == DType::kFloat4E2M1 || Contains(kInts4 | kInts2, t);
 }
 
 int64_t RawSize(DType dtype, int64_t elements) {
-  if (IsPacked(dtype)) return elements / 2 + elements % 2;
+  if (IsPacked(dtype)) return elements / PerByte(dtype) + (elements % PerByte(dtype) != 0);
   return elements * ElementBytes(dtype);
 }
 
@@ -358,8 +365,10 @@ std::string RawBytes(const Tensor& tensor) {
   const char* raw = reinterpret_cast<const char*>(tensor.raw());
   if (!IsPacked(tensor.dtype())) return std::string(raw, static_cast<size_t>(tensor.bytes()));
   std::string packed(static_cast<size_t>(RawSize(tensor.dtype(), tensor.size())), '\0');
+  const int64_t per_byte = PerByte(tensor.dtype()), bits = 8 / per_byte;
   for (int64_t i = 0; i < tensor.size(); ++i) {
-    packed[i / 2] = static_cast<char>(packed[i / 2] | (raw[i] & 15) << (i % 2 ? 4 : 0));
+    char& byte = packed[i / per_byte];
+    byte = static_cast<char>(byte | (raw[i] & ((1 << bits) - 1)) << (i % per_byte * bits));
   }
   return packed;
 }

@@ -20,6 +20,7 @@ constexpr DTypeInfo kInfo[kDTypeCount] = {
     {"float16", 2},   {"double", 8},         {"uint32", 4},         {"uint64", 8},       {"complex64", 8},
     {"complex128", 16}, {"bfloat16", 2},     {"float8e4m3fn", 1},   {"float8e4m3fnuz", 1}, {"float8e5m2", 1},
     {"float8e5m2fnuz", 1}, {"uint4", 1},     {"int4", 1},           {"float4e2m1", 1},
+    {"float8e8m0", 1}, {"uint2", 1},      {"int2", 1},
 };
 
 // Converts a double to an integer type with defined behaviour for every value.
@@ -234,7 +235,10 @@ int64_t Tensor::AsInt(int64_t i) const {
     case DType::kFloat8E5M2:
     case DType::kFloat8E5M2FNUZ:
     case DType::kFloat4E2M1:
+    case DType::kFloat8E8M0:
+    case DType::kUint2:
     case DType::kBool: return data<uint8_t>()[i];
+    case DType::kInt2:
     case DType::kInt8:
     case DType::kInt4: return data<int8_t>()[i];
     case DType::kUint16: return data<uint16_t>()[i];
@@ -278,7 +282,10 @@ void Tensor::Set(int64_t i, double value) {
     case DType::kComplex128: mutable_data<std::complex<double>>()[i] = value; return;
     case DType::kInt4: mutable_data<int8_t>()[i] = static_cast<int8_t>(std::clamp<int64_t>(Saturate<int64_t>(value), -8, 7)); return;
     case DType::kUint4: mutable_data<uint8_t>()[i] = static_cast<uint8_t>(std::clamp<int64_t>(Saturate<int64_t>(value), 0, 15)); return;
-    // 8- and 4-bit floats are bits to us: no operator of the table computes with them.
+    case DType::kInt2: mutable_data<int8_t>()[i] = static_cast<int8_t>(std::clamp<int64_t>(Saturate<int64_t>(value), -2, 1)); return;
+    case DType::kUint2: mutable_data<uint8_t>()[i] = static_cast<uint8_t>(std::clamp<int64_t>(Saturate<int64_t>(value), 0, 3)); return;
+    // 8- and 4-bit floats are bits here: no operator computes with them, casts read them (small_float.h).
+    case DType::kFloat8E8M0:
     case DType::kFloat8E4M3FN:
     case DType::kFloat8E4M3FNUZ:
     case DType::kFloat8E5M2:

@@ -3,7 +3,8 @@
 // `dtype` is what ONNX says the tensor holds; `store` is how floating-point elements are represented while a
 // graph executes in one of the scalar domains (interp/exec.h): their own format, float (float16 and bfloat16
 // while they are computed with), double, or the prime field in which the oracle proves equivalence
-// (interp/field.h). Other types are always stored natively. 4-bit types take one byte each in memory.
+// (interp/field.h). Other types are always stored natively. 2- and 4-bit types take one byte each in memory;
+// floats of 8 and 4 bits are kept as their bits (interp/small_float.h says what they mean).
 #pragma once
 
 #include <atomic>
@@ -46,8 +47,11 @@ enum class DType : uint8_t {
   kUint4 = 21,
   kInt4 = 22,
   kFloat4E2M1 = 23,
+  kFloat8E8M0 = 24,
+  kUint2 = 25,
+  kInt2 = 26,
 };
-inline constexpr int kDTypeCount = 24;
+inline constexpr int kDTypeCount = 27;
 
 const char* DTypeName(DType t);              // ONNX's names: "float", "int64", "bfloat16", ...
 DType DTypeFromName(const std::string& s);   // kUndefined when unknown
@@ -73,6 +77,17 @@ inline constexpr DTypeSet kIndexInts = Bit(DType::kInt32) | Bit(DType::kInt64);
 inline constexpr DTypeSet kComplexes = Bit(DType::kComplex64) | Bit(DType::kComplex128);
 inline constexpr DTypeSet kAll7 = kFloats16 | kInts | Bit(DType::kBool) | Bit(DType::kString) | kComplexes;
 inline constexpr DTypeSet kAll13 = kAll7 | Bit(DType::kBfloat16);
+// Element types that later operator sets added: 8-bit floats (19), 4-bit integers (21), 4-bit floats (23), the
+// exponent-only scale type (24), 2-bit integers (25).
+inline constexpr DTypeSet kFloats8 = Bit(DType::kFloat8E4M3FN) | Bit(DType::kFloat8E4M3FNUZ) |
+                                     Bit(DType::kFloat8E5M2) | Bit(DType::kFloat8E5M2FNUZ);
+inline constexpr DTypeSet kInts4 = Bit(DType::kInt4) | Bit(DType::kUint4);
+inline constexpr DTypeSet kInts2 = Bit(DType::kInt2) | Bit(DType::kUint2);
+inline constexpr DTypeSet kAll19 = kAll13 | kFloats8;
+inline constexpr DTypeSet kAll21 = kAll19 | kInts4;
+inline constexpr DTypeSet kAll23 = kAll21 | Bit(DType::kFloat4E2M1);
+inline constexpr DTypeSet kAll24 = kAll23 | Bit(DType::kFloat8E8M0);
+inline constexpr DTypeSet kAll25 = kAll24 | kInts2;
 
 enum class Store : uint8_t { kNative, kFloat, kDouble, kField };
 

@@ -68,6 +68,10 @@ bool SetElement(Tensor* t, int64_t i, std::string_view s) {
       return SetSmall(t, i, s, 0, 15);
     case DType::kInt4:
       return SetSmall(t, i, s, -8, 7);
+    case DType::kUint2:
+      return SetSmall(t, i, s, 0, 3);
+    case DType::kInt2:
+      return SetSmall(t, i, s, -2, 1);
     case DType::kInt8:
       return SetInt<int8_t>(t, i, s);
     case DType::kInt16:
@@ -155,16 +159,31 @@ class TensorReader {
     return in_->Expect(")");
   }
 
-  // Bytes of 4-bit types and bools must hold such values: kernels rely on it.
+  // Bytes of 2- and 4-bit types and bools must hold such values: kernels rely on it.
   Status CheckSmall(const Tensor& t, const Token& at) {
-    bool nibble = t.dtype() == DType::kUint4 || t.dtype() == DType::kFloat4E2M1;
-    if (!nibble && t.dtype() != DType::kInt4 && t.dtype() != DType::kBool) return {};
+    int lo = 0, hi = 1;
+    switch (t.dtype()) {
+      case DType::kBool:
+        break;
+      case DType::kUint2:
+        hi = 3;
+        break;
+      case DType::kInt2:
+        lo = -2;
+        break;
+      case DType::kUint4:
+      case DType::kFloat4E2M1:
+        hi = 15;
+        break;
+      case DType::kInt4:
+        lo = -8, hi = 7;
+        break;
+      default:
+        return {};
+    }
     for (int64_t i = 0; i < t.size(); ++i) {
       int v = static_cast<int8_t>(t.raw()[i]);
-      bool ok = nibble                      ? v >= 0 && v < 16
-                : t.dtype() == DType::kInt4 ? v >= -8 && v < 8
-                                            : v == 0 || v == 1;
-      if (!ok)
+      if (v < lo || v > hi)
         return in_->At(at, std::string("hex holds bytes that are not ") + DTypeName(t.dtype()));
     }
     return {};

@@ -187,6 +187,8 @@ TEST(OnnxIo, EveryElementTypeSurvives) {
     }
     if (dtype == DType::kInt4) t.mutable_raw()[1] = std::byte{0xf8};
     if (ElementBytes(dtype) == 1 && d >= 21) t.mutable_raw()[2] = std::byte{1};
+    if (dtype == DType::kInt2) t.mutable_raw()[1] = std::byte{0xfe};
+    if (dtype == DType::kUint2) t.mutable_raw()[1] = std::byte{3};
     std::string path = folder / std::string("t.pb");
     ASSERT_TRUE(SaveTensor(t, "t", path).ok());
     Result<Tensor> loaded = LoadTensor(path);
@@ -229,6 +231,8 @@ TEST(OnnxIo, TypedFieldsAreRead) {
        Tensor::Of<int8_t>(DType::kInt4, {2}, {7, -1})},
       {static_cast<TensorProto::DataType>(21), ints({-9}),
        Tensor::Of<uint8_t>(DType::kUint4, {2}, {7, 15})},
+      {static_cast<TensorProto::DataType>(26), ints({0x0d}),
+       Tensor::Of<int8_t>(DType::kInt2, {2}, {1, -1})},
   };
   for (const Case& c : cases) {
     TensorProto t;

@@ -1,4 +1,4 @@
-// Cast (ONNX opset 6, 9, 13) and CastLike (15).
+// Cast (ONNX opset 6, 9, 13, 19, 21, 23, 24, 25) and CastLike (15, 19, 21, 23, 24, 25).
 //
 // In the double domain every real type is a double and casts between them change nothing; in the
 // field they are the identity. What a cast to integers does there is described in elementwise.h.
@@ -6,12 +6,16 @@
 #include <cstdlib>
 
 #include "interp/ops/elementwise.h"
+#include "interp/small_float.h"
 
 namespace assay {
 namespace {
 
 constexpr DTypeSet kCast6 = kFloats16 | kInts | kBoolSet, kCast9 = kCast6 | Bit(DType::kString),
-                   kCast13 = kCast9 | kBfloat16Set;
+                   kCast13 = kCast9 | kBfloat16Set, kCast19 = kCast13 | kFloats8,
+                   kCast21 = kCast19 | kInts4, kCast23 = kCast21 | Bit(DType::kFloat4E2M1),
+                   kCast24 = kCast23 | Bit(DType::kFloat8E8M0), kCast25 = kCast24 | kInts2;
+constexpr DTypeSet kSmallInts = kInts4 | kInts2;
 
 // Any number to any number; bool is the functors' own affair.
 template <class To, class From>
@@ -139,6 +143,58 @@ Status ParseNumbers(const Tensor& in, Tensor* out) {
   });
 }
 
+// ---- types of 8 bits and less: on their way from and to other types they are float, int8 or uint8
+
+// An ordinary type that holds every value of `t`.
+DType Carrier(DType t) {
+  if (IsSmallFloat(t)) return DType::kFloat;
+  if (!Contains(kSmallInts, t)) return t;
+  return t == DType::kInt4 || t == DType::kInt2 ? DType::kInt8 : DType::kUint8;
+}
+
+Result<Tensor> Widened(KernelContext& c, const Tensor& in) {
+  if (Contains(kSmallInts, in.dtype())) return in.WithDType(Carrier(in.dtype()));
+  if (!IsSmallFloat(in.dtype())) return in;
+  Tensor out = TRY(c.Scratch(DType::kFloat, in.shape()));
+  for (int64_t i = 0; i < in.size(); ++i)
+    out.Set(i, SmallFloatValue(in.dtype(), in.data<uint8_t>()[i]));
+  return out;
+}
+
+// The low bits of an integer, as runtimes keep them of one out of range.
+void NarrowInts(const Tensor& in, Tensor* out) {
+  const int bits = Contains(kInts2, out->dtype()) ? 2 : 4, mask = (1 << bits) - 1;
+  const bool is_signed = out->dtype() == DType::kInt4 || out->dtype() == DType::kInt2;
+  for (int64_t i = 0; i < in.size(); ++i) {
+    int v = static_cast<int>(in.AsInt(i)) & mask;
+    if (is_signed && v > mask / 2) v -= mask + 1;
+    out->mutable_raw()[i] = static_cast<std::byte>(v);
+  }
+}
+
+// In the field a residue without a real value gives the bits of a hash.
+void NarrowFloats(KernelContext& c, const Tensor& in, Tensor* out) {
+  const bool saturate = c.Int("saturate") != 0;
+  const std::string mode = c.spec().FindAttr("round_mode") ? c.String("round_mode") : "up";
+  const PowerRounding powers = mode == "up"     ? PowerRounding::kUp
+                               : mode == "down" ? PowerRounding::kDown
+                                                : PowerRounding::kNearest;
+  const int64_t patterns = out->dtype() == DType::kFloat4E2M1 ? 16 : 256;
+  uint8_t* bits = out->mutable_data<uint8_t>();
+  for (int64_t i = 0; i < in.size(); ++i) {
+    double v = in.AsDouble(i);
+    bool real = in.store() != Store::kField || RealValueOf(Fp::Raw(v), &v);
+    bits[i] = real ? SmallFloatBits(out->dtype(), v, saturate, powers)
+                   : static_cast<uint8_t>(HashedInteger("Cast", Fp::Raw(v), patterns));
+  }
+}
+
+Status CastOrdinary(const Tensor& in, Tensor* out) {
+  if (in.dtype() == DType::kString) return ParseNumbers(in, out);
+  if (out->dtype() == DType::kString) return PrintNumbers(in, out);
+  return CastNumbers(in, out);
+}
+
 Status EvalCast(KernelContext& c) {
   const Tensor& in = c.in(0);
   if (c.out_dtype(0) == in.dtype()) {
@@ -146,9 +202,28 @@ Status EvalCast(KernelContext& c) {
     return {};
   }
   Tensor* out = TRY(c.Out(0, in.shape()));
-  if (in.dtype() == DType::kString) return ParseNumbers(in, out);
-  if (out->dtype() == DType::kString) return PrintNumbers(in, out);
-  return CastNumbers(in, out);
+  DType carrier = Carrier(out->dtype());
+  if (carrier == out->dtype()) {
+    Tensor wide = TRY(Widened(c, in));
+    if (wide.dtype() == out->dtype()) {
+      c.Set(0, wide);
+      return {};
+    }
+    return CastOrdinary(wide, out);
+  }
+  // Real numbers keep their precision on the way to a small float: each is rounded once.
+  bool direct = IsSmallFloat(out->dtype()) && IsFloat(in.dtype());
+  Tensor wide = TRY(Widened(c, in));
+  if (!direct && wide.dtype() != carrier) {
+    Tensor narrow = TRY(c.Scratch(carrier, in.shape()));
+    TRY(CastOrdinary(wide, &narrow));
+    wide = narrow;
+  }
+  if (IsSmallFloat(out->dtype()))
+    NarrowFloats(c, wide, out);
+  else
+    NarrowInts(wide, out);
+  return {};
 }
 
 void CastRule(RuleContext& c) {
@@ -190,15 +265,35 @@ bool DrawCast(Choices& choices, Draft& d) {
   return true;
 }
 
+// `saturate` (opset 19) and `round_mode` (24) are about small floats.
+void AddModes(OpSpec& row) {
+  if (row.since >= 19) row.Int("saturate", 1, {.ints = {1, 0}});
+  if (row.since >= 24) row.String("round_mode", "up", {.strings = {"up", "down", "nearest"}});
+}
+
 OpSpec CastRow(int since, DTypeSet types) {
-  return Op("Cast", since)
-      .In("input", "T1", types)
-      .Out("output", "T2", types)
-      .Attr({"to", AttrType::kInt, true, std::nullopt, {.ints = Numbers(types)}})
-      .Rule(CastRule)
-      .Eval(EvalCast)
-      .Draw(DrawCast)
-      .Traits(kElementwise | kDiscontinuous);
+  OpSpec row = Op("Cast", since)
+                   .In("input", "T1", types)
+                   .Out("output", "T2", types)
+                   .Attr({"to", AttrType::kInt, true, std::nullopt, {.ints = Numbers(types)}})
+                   .Rule(CastRule)
+                   .Eval(EvalCast)
+                   .Draw(DrawCast)
+                   .Traits(kElementwise | kDiscontinuous);
+  AddModes(row);
+  return row;
+}
+
+OpSpec CastLikeRow(int since, DTypeSet types) {
+  OpSpec row = Op("CastLike", since)
+                   .In("input", "T1", types)
+                   .In("target_type", "T2", types)
+                   .Out("output", "T2", types)
+                   .Rule(CastLikeRule)
+                   .Eval(EvalCast)
+                   .Traits(kElementwise | kDiscontinuous);
+  AddModes(row);
+  return row;
 }
 
 }  // namespace
@@ -207,14 +302,20 @@ std::vector<OpSpec> ops_cast() {
   std::vector<OpSpec> rows;
   rows.push_back(CastRow(6, kCast6));
   rows.push_back(CastRow(9, kCast9));
-  rows.push_back(CastRow(13, kCast13));
-  rows.push_back(Op("CastLike", 15)
-                     .In("input", "T1", kCast13)
-                     .In("target_type", "T2", kCast13)
-                     .Out("output", "T2", kCast13)
-                     .Rule(CastLikeRule)
-                     .Eval(EvalCast)
-                     .Traits(kElementwise | kDiscontinuous));
+  for (const TypesSince& v : std::initializer_list<TypesSince>{{13, kCast13},
+                                                               {19, kCast19},
+                                                               {21, kCast21},
+                                                               {23, kCast23},
+                                                               {24, kCast24},
+                                                               {25, kCast25}})
+    rows.push_back(CastRow(v.version, v.types));
+  for (const TypesSince& v : std::initializer_list<TypesSince>{{15, kCast13},
+                                                               {19, kCast19},
+                                                               {21, kCast21},
+                                                               {23, kCast23},
+                                                               {24, kCast24},
+                                                               {25, kCast25}})
+    rows.push_back(CastLikeRow(v.version, v.types));
   return rows;
 }
 

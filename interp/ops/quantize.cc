@@ -1,24 +1,39 @@
-// QuantizeLinear and DequantizeLinear (ONNX opset 10 for a whole tensor, 13 along an axis too) and
-// DynamicQuantizeLinear (11).
+// QuantizeLinear and DequantizeLinear (ONNX opset 10 for a whole tensor, 13 along an axis too, 19
+// with 8-bit floats, 21 with 4- and 16-bit integers in blocks, 23 with 4-bit floats, 24 with powers
+// of two as scales, 25 with 2-bit integers) and DynamicQuantizeLinear (11).
 #include "interp/ops/elementwise.h"
+#include "interp/small_float.h"
 
 namespace assay {
 namespace {
 
 constexpr DTypeSet kFloatSet = Bit(DType::kFloat);
+constexpr DTypeSet k16Bit = Bit(DType::kInt16) | Bit(DType::kUint16);
 
-// Element i of x belongs to parameter (i / inner) % count.
-struct Channels {
-  int64_t inner = 1, count = 1;
-  Channels(const KernelContext& c) {  // NOLINT: a view of the context
-    count = std::max<int64_t>(1, c.in(1).size());
-    if (count == 1 || c.in(0).size() == 0) return;
-    const Shape& shape = c.in(0).shape();
-    int64_t rank = static_cast<int64_t>(shape.size()), axis = c.Int("axis");
-    for (int64_t d = (axis < 0 ? axis + rank : axis) + 1; d < rank; ++d)
-      inner = WrapMul(inner, shape[d]);
+// ---- parameters: one scale and zero point for all, one an index of an axis, or one a block of it
+
+// Element i of x belongs to parameter of(i).
+struct Parameters {
+  enum class Kind : uint8_t { kOne, kAxis, kBlocks } kind = Kind::kOne;
+  int64_t inner = 1, extent = 1, block = 1, blocks = 1;
+
+  Parameters(const KernelContext& c) {  // NOLINT: a view of the context
+    const Tensor &x = c.in(0), &scale = c.in(1);
+    bool blocked = c.spec().FindAttr("block_size") && c.Int("block_size") > 0;
+    if ((scale.size() <= 1 && !blocked) || x.size() == 0) return;
+    kind = blocked ? Kind::kBlocks : Kind::kAxis;
+    int64_t rank = x.rank(), axis = c.Int("axis");
+    if (axis < 0) axis += rank;
+    for (int64_t d = axis + 1; d < rank; ++d) inner *= x.dim(static_cast<int>(d));
+    extent = x.dim(static_cast<int>(axis));
+    if (blocked) block = c.Int("block_size"), blocks = scale.dim(static_cast<int>(axis));
   }
-  int64_t of(int64_t i) const { return count == 1 ? 0 : i / inner % count; }
+  int64_t of(int64_t i) const {
+    if (kind == Kind::kOne) return 0;
+    int64_t at = i / inner % extent;
+    if (kind == Kind::kAxis) return at;
+    return (i / inner / extent * blocks + at / block) * inner + i % inner;
+  }
 };
 
 // Zero points as integers, one for each scale.
@@ -30,63 +45,162 @@ std::vector<int64_t> ZeroPoints(const KernelContext& c) {
   return z;
 }
 
-// y = saturate(round(x / y_scale) + y_zero_point)
+// f(T{}) with the scalar in which the node is computed.
+template <class F>
+Status VisitDomain(const KernelContext& c, F&& f) {
+  if (c.store() == Store::kField) return f(Fp{});
+  if (c.store() == Store::kDouble) return f(double{});
+  return f(float{});
+}
+
+// Integers, small floats and floats as numbers of the current domain.
+Result<Tensor> AsReals(KernelContext& c, const Tensor& t) {
+  if (IsFloat(t.dtype())) return t;
+  Tensor out = TRY(c.Scratch(DType::kFloat, t.shape()));
+  for (int64_t i = 0; i < t.size(); ++i) {
+    bool small = IsSmallFloat(t.dtype());
+    out.Set(i, small ? SmallFloatValue(t.dtype(), t.data<uint8_t>()[i]) : t.AsDouble(i));
+  }
+  return out;
+}
+
+// Which integers a quantized type holds.
+struct Range {
+  int64_t lo, hi;
+};
+Range RangeOf(DType t) {
+  switch (t) {
+    case DType::kInt8:
+      return {-128, 127};
+    case DType::kInt16:
+      return {-32768, 32767};
+    case DType::kUint16:
+      return {0, 65535};
+    case DType::kInt4:
+      return {-8, 7};
+    case DType::kUint4:
+      return {0, 15};
+    case DType::kInt2:
+      return {-2, 1};
+    case DType::kUint2:
+      return {0, 3};
+    default:
+      return {0, 255};
+  }
+}
+
+// ---- QuantizeLinear: y = saturate(round(x / y_scale) + y_zero_point)
+
+// The type in which the quotient is rounded once before it is rounded to y.
+DType QuotientType(const KernelContext& c) {
+  if (c.store() != Store::kNative) return DType::kFloat;
+  int64_t precision = c.spec().FindAttr("precision") ? c.Int("precision") : 0;
+  return precision != 0 ? static_cast<DType>(precision) : c.in(1).dtype();
+}
+
+template <class T>
+T RoundTo(DType type, T v) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (type == DType::kFloat16) return HalfToFloat(FloatToHalf(v));
+    if (type == DType::kBfloat16) return Bfloat16ToFloat(FloatToBfloat16(v));
+  }
+  return v;
+}
+
+template <class T, class Q>
+void QuantizeIntegers(const KernelContext& c, const T* x, const T* scale, Tensor* out) {
+  const Parameters parameters(c);
+  const std::vector<int64_t> zero_points = ZeroPoints(c);
+  const Range range = RangeOf(out->dtype());
+  const DType type = QuotientType(c);
+  Q* y = reinterpret_cast<Q*>(out->mutable_raw());
+  for (int64_t i = 0; i < out->size(); ++i) {
+    int64_t k = parameters.of(i);
+    int64_t v = NearestInteger(RoundTo(type, x[i] / scale[k])) + zero_points[k];
+    y[i] = static_cast<Q>(std::clamp(v, range.lo, range.hi));
+  }
+}
+
+// To small floats; a zero point is 0 there. (Adding it makes 0 of -0 in float4e2m1, as in ONNX's
+// reference.)
+template <class T>
+void QuantizeFloats(const KernelContext& c, const T* x, const T* scale, Tensor* out) {
+  const Parameters parameters(c);
+  const DType type = QuotientType(c), to = out->dtype();
+  const bool saturate = c.Int("saturate") != 0, adds_zero = to == DType::kFloat4E2M1;
+  uint8_t* y = out->mutable_data<uint8_t>();
+  for (int64_t i = 0; i < out->size(); ++i) {
+    T quotient = RoundTo(type, x[i] / scale[parameters.of(i)]);
+    double v = 0;
+    if constexpr (kIsFp<T>) {
+      if (!RealValueOf(quotient, &v)) {
+        y[i] = static_cast<uint8_t>(HashedInteger("Quantize", quotient, adds_zero ? 16 : 256));
+        continue;
+      }
+    } else {
+      v = static_cast<double>(quotient);
+    }
+    y[i] = SmallFloatBits(to, adds_zero ? v + 0.0 : v, saturate);
+  }
+}
+
 Status EvalQuantize(KernelContext& c) {
   Tensor* out = TRY(c.Out(0));
-  Channels channels(c);
-  std::vector<int64_t> zero_points = ZeroPoints(c);
-  return VisitFloat(c.in(1), [&](auto real) -> Status {
+  Tensor x = TRY(AsReals(c, c.in(0))), scale = TRY(AsReals(c, c.in(1)));
+  return VisitDomain(c, [&](auto real) -> Status {
     using T = decltype(real);
-    const T* scale = c.data<T>(1);
-    auto quantize = [&]<class X, class Q>(const X* x, Q* y) {
-      for (int64_t i = 0; i < out->size(); ++i) {
-        int64_t k = channels.of(i);
-        T v;
-        if constexpr (std::is_integral_v<X>)
-          v = FromInteger<T>(x[i]);
-        else
-          v = x[i];
-        y[i] = Saturate<Q>(NearestInteger(v / scale[k]) + zero_points[k]);
-      }
-    };
-    auto from = [&](const auto* x) {
-      if (out->dtype() == DType::kInt8)
-        quantize(x, out->mutable_data<int8_t>());
-      else
-        quantize(x, out->mutable_data<uint8_t>());
-    };
-    if (c.in(0).dtype() == DType::kInt32)
-      from(c.data<int32_t>(0));
+    const T *from = x.data<T>(), *by = scale.data<T>();
+    if (IsSmallFloat(out->dtype()))
+      QuantizeFloats(c, from, by, out);
+    else if (out->dtype() == DType::kInt16)
+      QuantizeIntegers<T, int16_t>(c, from, by, out);
+    else if (out->dtype() == DType::kUint16)
+      QuantizeIntegers<T, uint16_t>(c, from, by, out);
+    else if (RangeOf(out->dtype()).lo < 0)
+      QuantizeIntegers<T, int8_t>(c, from, by, out);
     else
-      from(c.data<T>(0));
+      QuantizeIntegers<T, uint8_t>(c, from, by, out);
     return {};
   });
 }
 
-// y = (x - x_zero_point) * x_scale
+// ---- DequantizeLinear: y = (x - x_zero_point) * x_scale
+
 Status EvalDequantize(KernelContext& c) {
+  const Tensor& in = c.in(0);
   Tensor* out = TRY(c.Out(0));
-  Channels channels(c);
-  std::vector<int64_t> zero_points = ZeroPoints(c);
-  return VisitFloat(c.in(1), [&](auto real) -> Status {
+  Tensor scale = TRY(AsReals(c, c.in(1)));
+  const Parameters parameters(c);
+  return VisitDomain(c, [&](auto real) -> Status {
     using T = decltype(real);
-    const T* scale = c.data<T>(1);
+    const T* by = scale.data<T>();
     T* y = out->mutable_data<T>();
-    return VisitInt(c.in(0), [&](auto quantum) -> Status {
-      using Q = decltype(quantum);
-      const Q* x = c.data<Q>(0);
+    if (IsSmallFloat(in.dtype())) {
+      const uint8_t* x = in.data<uint8_t>();
+      for (int64_t i = 0; i < out->size(); ++i)
+        y[i] = T(SmallFloatValue(in.dtype(), x[i])) * by[parameters.of(i)];
+      return {};
+    }
+    const std::vector<int64_t> zero_points = ZeroPoints(c);
+    auto dequantize = [&](const auto* x) -> Status {
       for (int64_t i = 0; i < out->size(); ++i) {
-        int64_t k = channels.of(i);
-        y[i] = FromInteger<T>(WrapSub(static_cast<int64_t>(x[i]), zero_points[k])) * scale[k];
+        int64_t k = parameters.of(i);
+        y[i] = FromInteger<T>(WrapSub(static_cast<int64_t>(x[i]), zero_points[k])) * by[k];
       }
       return {};
-    });
+    };
+    if (Contains(kInts4 | kInts2, in.dtype())) {
+      if (RangeOf(in.dtype()).lo < 0) return dequantize(in.data<int8_t>());
+      return dequantize(in.data<uint8_t>());
+    }
+    return VisitInt(in, [&](auto quantum) { return dequantize(in.data<decltype(quantum)>()); });
   });
 }
 
-// y_scale = (max(0, max x) - min(0, min x)) / 255, y_zero_point = saturate(round(-min(0, min x) /
-// y_scale)), y = saturate(round(x / y_scale) + y_zero_point). An all-zero x has scale 1, as in
-// runtimes.
+// ---- DynamicQuantizeLinear: y_scale = (max(0, max x) - min(0, min x)) / 255, y_zero_point =
+// saturate(round(-min(0, min x) / y_scale)), y = saturate(round(x / y_scale) + y_zero_point). An
+// all-zero x has scale 1, as in runtimes.
+
 Status EvalDynamicQuantize(KernelContext& c) {
   const Tensor& in = c.in(0);
   Tensor* y = TRY(c.Out(0, in.shape()));
@@ -111,13 +225,15 @@ Status EvalDynamicQuantize(KernelContext& c) {
   });
 }
 
+// ---- rules
+
 Truth OneElementAt(RuleContext& c, int i) {
   if (c.Rank(i) == 0) return Truth::kTrue;
   return c.Rank(i) == 1 ? c.In(i, 0) == Dim(1) : Truth::kFalse;
 }
 
 // Scale and zero point: one element, or (opset 13) as many as x has along `axis`.
-void RequireParameters(RuleContext& c) {
+void RequireWholeOrAxis(RuleContext& c) {
   bool along_axis = c.spec().FindAttr("axis") != nullptr;
   for (int i : {1, 2}) {
     if (!c.Has(i) || !c.Ranked(i) || !c.Ranked(0)) continue;
@@ -136,19 +252,60 @@ void RequireParameters(RuleContext& c) {
   c.Require(equal, "scale and zero point have equal shapes");
 }
 
+// From opset 21 on: as x, but one entry a block along `axis`.
+void RequireBlocks(RuleContext& c, int64_t block) {
+  for (int i : {1, 2}) {
+    if (!c.Has(i) || !c.Ranked(i) || !c.Ranked(0)) continue;
+    c.Require(c.Rank(i) == c.Rank(0), "blocked scale and zero point have the rank of x");
+    int axis = c.Axis(c.IntValue("axis"), c.Rank(0));
+    if (c.failed()) return;
+    for (int d = 0; d < c.Rank(0); ++d) {
+      Dim want = d == axis ? CeilDiv(c.In(0, d), Dim(block)) : c.In(0, d);
+      c.Require(c.In(i, d) == want, "scale and zero point have one entry for each block of x");
+    }
+  }
+}
+
+void RequireParameters(RuleContext& c) {
+  int64_t block = c.spec().FindAttr("block_size") ? c.IntValue("block_size") : 0;
+  c.Require(block >= 0, "block_size is at least 0");
+  if (block > 0)
+    RequireBlocks(c, block);
+  else
+    RequireWholeOrAxis(c);
+}
+
+// The element type that attribute `name` asks for, when it does; `otherwise` else.
+DType AskedType(RuleContext& c, const char* name, DTypeSet allowed, DType otherwise) {
+  int64_t asked = c.spec().FindAttr(name) ? c.IntValue(name) : 0;
+  if (asked == 0) return otherwise;
+  bool known = asked > 0 && asked < kDTypeCount && Contains(allowed, static_cast<DType>(asked));
+  c.Require(known, "output_dtype and precision are types of this version");
+  return known ? static_cast<DType>(asked) : otherwise;
+}
+
 void QuantizeRule(RuleContext& c) {
   RequireParameters(c);
-  OutLike(c, 0, c.Has(2) ? c.dtype(2) : DType::kUint8);
+  DType otherwise = c.Has(2) ? c.dtype(2) : DType::kUint8;
+  DType type = AskedType(c, "output_dtype", c.spec().outputs[0].types, otherwise);
+  c.Require(!c.Has(2) || type == c.dtype(2), "output_dtype is the type of the zero point");
+  AskedType(c, "precision", kFloatsBf16 & ~Bit(DType::kDouble), DType::kFloat);
+  OutLike(c, 0, type);
 }
+
 void DequantizeRule(RuleContext& c) {
   RequireParameters(c);
-  OutLike(c, 0, DType::kFloat);
+  DType otherwise = IsFloat(c.dtype(1)) ? c.dtype(1) : DType::kFloat;
+  OutLike(c, 0, AskedType(c, "output_dtype", c.spec().outputs[0].types, otherwise));
 }
+
 void DynamicQuantizeRule(RuleContext& c) {
   OutLike(c, 0, DType::kUint8);
   c.Out(1, DType::kFloat, {});
   c.Out(2, DType::kUint8, {});
 }
+
+// ---- drafts
 
 // Constant scale and zero point; along an axis one time in three where the version has it.
 bool DrawParameters(Choices& choices, Draft& d, DType quantum) {
@@ -175,47 +332,85 @@ bool DrawParameters(Choices& choices, Draft& d, DType quantum) {
   return true;
 }
 
+// Later versions tie the scale to the type of x, or quantize what few runtimes take: the usual
+// types are drawn.
 bool DrawQuantize(Choices& choices, Draft& d) {
+  if (d.spec->since >= 19 && d.inputs[0].dtype != DType::kFloat) return false;
   return DrawParameters(choices, d, choices.Chance(0.5) ? DType::kUint8 : DType::kInt8);
 }
 bool DrawDequantize(Choices& choices, Draft& d) {
+  if (!Contains(k8Bit | Bit(DType::kInt32), d.inputs[0].dtype)) return false;
   return DrawParameters(choices, d, d.inputs[0].dtype);
 }
 
-OpSpec Quantize(int since) {
-  constexpr DTypeSet kIn = kFloatSet | Bit(DType::kInt32);
-  return Op("QuantizeLinear", since)
-      .In("x", "T1", kIn)
-      .In("y_scale", "", kFloatSet)
-      .In("y_zero_point", "T2", k8Bit, Arity::kOptional)
-      .Out("y", "T2", k8Bit)
-      .Rule(QuantizeRule)
-      .Eval(EvalQuantize)
-      .Draw(DrawQuantize)
-      .Traits(kElementwise | kDiscontinuous);
+// ---- rows
+
+struct Types {
+  int since;
+  DTypeSet x, scale, quantum;
+};
+constexpr DTypeSet kReals19 = kFloatsBf16 & ~Bit(DType::kDouble),
+                   kX19 = kReals19 | Bit(DType::kInt32);
+constexpr DTypeSet kQuanta19 = k8Bit | kFloats8, kQuanta21 = kQuanta19 | k16Bit | kInts4,
+                   kQuanta23 = kQuanta21 | Bit(DType::kFloat4E2M1), kQuanta25 = kQuanta23 | kInts2;
+constexpr DTypeSet kPowers = Bit(DType::kFloat8E8M0);
+
+void AddAttributes(OpSpec& row, bool quantizes) {
+  const AttrDomain kAxis{.lo = -4, .hi = 3}, kBlock{.ints = {0, 2, 16, 32}},
+      kTypeNumber{.ints = {0}};
+  if (row.since >= 13) row.Int("axis", 1, kAxis);
+  if (row.since >= 19 && quantizes) row.Int("saturate", 1, {.ints = {1, 0}});
+  if (row.since >= 21) row.Int("block_size", 0, kBlock);
+  if (row.since >= (quantizes ? 21 : 23)) row.Int("output_dtype", 0, kTypeNumber);
+  if (row.since >= 23 && quantizes) row.Int("precision", 0, kTypeNumber);
 }
-OpSpec Dequantize(int since) {
-  constexpr DTypeSet kIn = k8Bit | Bit(DType::kInt32);
-  return Op("DequantizeLinear", since)
-      .In("x", "T", kIn)
-      .In("x_scale", "", kFloatSet)
-      .In("x_zero_point", "T", kIn, Arity::kOptional)
-      .Out("y", "", kFloatSet)
-      .Rule(DequantizeRule)
-      .Eval(EvalDequantize)
-      .Draw(DrawDequantize)
-      .Traits(kElementwise);
+
+OpSpec Quantize(const Types& t) {
+  // From opset 19 to 21 the scale has the type of x.
+  const char* scale_type = t.since >= 19 && t.since < 23 ? "T1" : "";
+  OpSpec row = Op("QuantizeLinear", t.since)
+                   .In("x", "T1", t.x)
+                   .In("y_scale", scale_type, t.scale)
+                   .In("y_zero_point", "T2", t.quantum, Arity::kOptional)
+                   .Out("y", "T2", t.quantum)
+                   .Rule(QuantizeRule)
+                   .Eval(EvalQuantize)
+                   .Draw(DrawQuantize)
+                   .Traits(kElementwise | kDiscontinuous);
+  AddAttributes(row, true);
+  return row;
+}
+
+OpSpec Dequantize(const Types& t) {
+  DTypeSet in = t.quantum | Bit(DType::kInt32);
+  OpSpec row = Op("DequantizeLinear", t.since)
+                   .In("x", "T", in)
+                   .In("x_scale", "", t.scale)
+                   .In("x_zero_point", "T", in, Arity::kOptional)
+                   .Out("y", "", t.scale & kFloatsBf16)
+                   .Rule(DequantizeRule)
+                   .Eval(EvalDequantize)
+                   .Draw(DrawDequantize)
+                   .Traits(kElementwise);
+  AddAttributes(row, false);
+  return row;
 }
 
 }  // namespace
 
 std::vector<OpSpec> ops_quantize() {
+  constexpr DTypeSet kX10 = kFloatSet | Bit(DType::kInt32);
+  const std::vector<Types> versions = {
+      {10, kX10, kFloatSet, k8Bit},         {13, kX10, kFloatSet, k8Bit},
+      {19, kX19, kX19, kQuanta19},          {21, kX19, kX19, kQuanta21},
+      {23, kX19, kX19, kQuanta23},          {24, kX19, kX19 | kPowers, kQuanta23},
+      {25, kX19, kX19 | kPowers, kQuanta25}};
   std::vector<OpSpec> rows;
-  const AttrDomain axis{.lo = -4, .hi = 3};
-  rows.push_back(Quantize(10));
-  rows.push_back(Quantize(13).Int("axis", 1, axis));
-  rows.push_back(Dequantize(10));
-  rows.push_back(Dequantize(13).Int("axis", 1, axis));
+  for (const Types& t : versions) rows.push_back(Quantize(t));
+  for (Types t : versions) {
+    if (t.since >= 19) t.scale &= ~Bit(DType::kInt32);
+    rows.push_back(Dequantize(t));
+  }
   rows.push_back(Op("DynamicQuantizeLinear", 11)
                      .In("x", "T1", kFloatSet)
                      .Out("y", "T2", Bit(DType::kUint8))
