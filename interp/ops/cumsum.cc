@@ -1,5 +1,5 @@
-// CumSum (opset 11, 14): Y[.., i, ..] = sum of X[.., j, ..] for j <= i (exclusive: j < i; reverse:
-// from the end).
+// CumSum (opset 11, 14) and CumProd (26): Y[.., i, ..] = sum (product) of X[.., j, ..] for j <= i
+// (exclusive: j < i; reverse: from the end).
 #include "interp/draw.h"
 #include "interp/movement.h"
 
@@ -14,7 +14,23 @@ void CumSumRule(RuleContext& c) {
   SameAsInput0(c);
 }
 
-Status CumSumKernel(KernelContext& c) {
+struct AddFn {
+  static constexpr int kStart = 0;
+  template <class T>
+  T operator()(T a, T b) const {
+    return WrapAdd(a, b);
+  }
+};
+struct MulFn {
+  static constexpr int kStart = 1;
+  template <class T>
+  T operator()(T a, T b) const {
+    return WrapMul(a, b);
+  }
+};
+
+template <class Fn>
+Status Cumulate(KernelContext& c) {
   const Tensor& x = c.in(0);
   Tensor* y = TRY(c.Out(0));
   if (y->size() == 0) return {};
@@ -28,13 +44,13 @@ Status CumSumKernel(KernelContext& c) {
     using T = decltype(zero);
     std::vector<T> sum(static_cast<size_t>(inner));
     for (int64_t o = 0; o < outer; ++o) {
-      std::fill(sum.begin(), sum.end(), T(0));
+      std::fill(sum.begin(), sum.end(), T(Fn::kStart));
       for (int64_t k = 0; k < n; ++k) {
         int64_t row = (o * n + (reverse ? n - 1 - k : k)) * inner;
         const T* from = c.data<T>(0) + row;
         T* to = y->mutable_data<T>() + row;
         for (int64_t j = 0; j < inner; ++j) {
-          T next = WrapAdd(sum[j], from[j]);
+          T next = Fn()(sum[j], from[j]);
           to[j] = exclusive ? sum[j] : next;
           sum[j] = next;
         }
@@ -65,10 +81,15 @@ std::vector<OpSpec> ops_cumsum() {
                    .Int("exclusive", 0, {.lo = 0, .hi = 1})
                    .Int("reverse", 0, {.lo = 0, .hi = 1})
                    .Rule(CumSumRule)
-                   .Eval(CumSumKernel)
+                   .Eval(Cumulate<AddFn>)
                    .Draw(DrawCumSum)
                    .Class(Accuracy::kReduction);
-  return {row, row.Since(14).Types("T", kFloatsBf16 | kInts32_64)};
+  OpSpec product = row.Since(26).Types("T", kFloatsBf16 | kInts32_64);
+  product.name = "CumProd";
+  product.Eval(Cumulate<MulFn>).Traits(kNotGenerated);
+  product.Example(
+      "opset 26 graph(float[2,3] x) -> (y) { a = int64 {1} y = CumProd(x, a) {reverse=1} }");
+  return {row, row.Since(14).Types("T", kFloatsBf16 | kInts32_64), product};
 }
 
 }  // namespace assay

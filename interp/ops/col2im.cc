@@ -1,0 +1,120 @@
+// Col2Im (ONNX opset 18): the blocks of an image put back where they were taken from and added up
+// where they overlap. input [N, C * block, L], image_shape and block_shape [axes]; output [N, C,
+// image..].
+#include "interp/movement.h"
+#include "interp/ops/elementwise.h"
+
+namespace assay {
+namespace {
+
+struct Axis {
+  int64_t image, block, stride, dilation, begin, end;
+  // How many blocks begin on the axis; -1 when none fits or a number is out of bounds.
+  int64_t Blocks() const {
+    constexpr int64_t kMost = int64_t{1} << 31;
+    for (int64_t v : {image, block, stride, dilation}) {
+      if (v < 1 || v > kMost) return -1;
+    }
+    if (begin < 0 || end < 0 || begin > kMost || end > kMost) return -1;
+    int64_t reach = 0;
+    if (__builtin_mul_overflow(dilation, block - 1, &reach)) return -1;
+    int64_t room = image + begin + end - reach - 1;
+    return room < 0 ? -1 : room / stride + 1;
+  }
+};
+
+std::vector<Axis> AxesOf(const std::vector<int64_t>& image, const std::vector<int64_t>& block,
+                         const Node& node) {
+  auto ints = [&](const char* name, size_t i, int64_t otherwise) {
+    std::vector<int64_t> v = node.Ints(name);
+    return i < v.size() ? v[i] : otherwise;
+  };
+  std::vector<Axis> axes;
+  size_t n = image.size();
+  for (size_t d = 0; d < n; ++d)
+    axes.push_back({image[d], block[d], ints("strides", d, 1), ints("dilations", d, 1),
+                    ints("pads", d, 0), ints("pads", n + d, 0)});
+  return axes;
+}
+
+void Col2ImRule(RuleContext& c) {
+  c.OutUnranked(0, c.dtype(0));
+  for (int i : {1, 2}) {
+    if (c.Ranked(i))
+      c.Require(c.Rank(i) == 1, "image_shape and block_shape have an entry for each axis");
+  }
+  if (c.Ranked(0)) c.Require(c.Rank(0) == 3, "the input is [N, C * block, L]");
+  std::vector<int64_t> image, block;
+  if (!c.KnownInts(1, &image) || !c.KnownInts(2, &block) || c.failed()) return;
+  size_t n = image.size();
+  c.Require(n == block.size() && n >= 1 && n <= static_cast<size_t>(kMaxRank),
+            "image_shape and block_shape have an entry for each axis");
+  if (c.failed()) return;
+  c.IntsOr("strides", n, 1);
+  c.IntsOr("dilations", n, 1);
+  c.IntsOr("pads", 2 * n, 0);
+  Dim blocks = Dim(1), taps = Dim(1);
+  for (const Axis& a : AxesOf(image, block, c.node())) {
+    c.Require(a.Blocks() >= 1, "a block fits on every axis");
+    if (c.failed()) return;
+    blocks = blocks * Dim(a.Blocks());
+    taps = taps * Dim(a.block);
+  }
+  Dim channels = Dim::Unknown(), batch = Dim::Unknown();
+  if (c.Ranked(0)) {
+    c.Require(Divides(taps, c.In(0, 1)) && c.In(0, 2) == blocks, "the input holds every block");
+    channels = FloorDiv(c.In(0, 1), taps), batch = c.In(0, 0);
+  }
+  if (c.failed()) return;
+  std::vector<Dim> dims = {batch, channels};
+  dims.insert(dims.end(), image.begin(), image.end());
+  c.Out(0, c.dtype(0), dims);
+}
+
+Status EvalCol2Im(KernelContext& c) {
+  Tensor* y = TRY(c.Out(0));
+  std::vector<Axis> axes = AxesOf(c.in(1).AsInts(), c.in(2).AsInts(), c.node());
+  int64_t taps = 1, blocks = 1, plane = 1;
+  for (const Axis& a : axes) taps *= a.block, blocks *= a.Blocks(), plane *= a.image;
+  return VisitNumeric(c.in(0), [&](auto zero) -> Status {
+    using T = decltype(zero);
+    const T* x = c.data<T>(0);
+    T* out = y->mutable_data<T>();
+    std::fill_n(out, y->size(), T());
+    for (int64_t i = 0; i < c.in(0).size(); ++i) {
+      int64_t b = i % blocks, tap = i / blocks % taps, to = i / blocks / taps * plane, step = 1;
+      bool inside = true;
+      for (size_t d = axes.size(); d-- > 0;) {
+        const Axis& a = axes[d];
+        int64_t at = b % a.Blocks() * a.stride + tap % a.block * a.dilation - a.begin;
+        inside = inside && at >= 0 && at < a.image;
+        to += inside ? at * step : 0;
+        step *= a.image, b /= a.Blocks(), tap /= a.block;
+      }
+      if (inside) out[to] = WrapAdd(out[to], x[i]);
+    }
+    return {};
+  });
+}
+
+}  // namespace
+
+std::vector<OpSpec> ops_col2im() {
+  constexpr DTypeSet kTypes = kFloatsBf16 | kInts;
+  return {Op("Col2Im", 18)
+              .In("input", "T", kTypes)
+              .In("image_shape", "", Bit(DType::kInt64))
+              .In("block_shape", "", Bit(DType::kInt64))
+              .Out("output", "T", kTypes)
+              .Ints("dilations", {.lo = 1, .hi = 2})
+              .Ints("pads", {.lo = 0, .hi = 2})
+              .Ints("strides", {.lo = 1, .hi = 3})
+              .Rule(Col2ImRule)
+              .Eval(EvalCol2Im)
+              .Traits(kNotGenerated)
+              .Class(Accuracy::kReduction)
+              .Example("opset 18 graph(float[1,5,5] x) -> (y) { i = int64[] {5, 5} b = int64[] {1, "
+                       "5} y = Col2Im(x, i, b) }")};
+}
+
+}  // namespace assay

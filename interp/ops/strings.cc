@@ -1,0 +1,177 @@
+// StringConcat and StringSplit (ONNX opset 20) and StringNormalizer (10).
+#include "interp/movement.h"
+#include "interp/ops/elementwise.h"
+#include "interp/ops/utf8.h"
+
+namespace assay {
+namespace {
+
+constexpr DTypeSet kStrings = Bit(DType::kString);
+
+// Strings are not counted by a tensor's limits: what a kernel writes is counted here.
+Status ChargeText(const KernelContext& c, int64_t* total, size_t more) {
+  if (__builtin_add_overflow(*total, static_cast<int64_t>(more), total) ||
+      *total > c.limits().bytes)
+    return LimitHit("the strings take more than " + std::to_string(c.limits().bytes) + " bytes");
+  return {};
+}
+
+// ---- StringConcat: the strings of X before those of Y, broadcast
+
+Status EvalConcat(KernelContext& c) {
+  Tensor* out = TRY(c.Out(0));
+  const std::vector<std::string>&x = c.in(0).strings(), &y = c.in(1).strings();
+  Status status;
+  int64_t bytes = 0;
+  ForBroadcast2(out->shape(), c.in(0).shape(), c.in(1).shape(),
+                [&](int64_t i, int64_t ix, int64_t iy) {
+                  if (!status.ok()) return;
+                  status = ChargeText(c, &bytes, x[ix].size() + y[iy].size());
+                  if (status.ok()) out->mutable_strings()[i] = x[ix] + y[iy];
+                });
+  return status;
+}
+
+// ---- StringSplit: the parts of each string between delimiters (runs of spaces without one), at
+// most maxsplit splits, filled up with empty strings; and how many parts each string has
+
+void SplitRule(RuleContext& c) {
+  c.OutUnranked(0, DType::kString);
+  OutLike(c, 1, DType::kInt64);
+  if (!c.Ranked(0)) return;
+  std::vector<Dim> dims = c.Dims(0);
+  dims.push_back(Dim::Unknown());
+  c.Out(0, DType::kString, dims);
+}
+
+constexpr char kSpaces[] = " \t\n\v\f\r";
+
+std::vector<std::string> SplitAtSpaces(const std::string& s, int64_t splits) {
+  std::vector<std::string> parts;
+  size_t at = s.find_first_not_of(kSpaces);
+  while (at != std::string::npos) {
+    size_t end = static_cast<int64_t>(parts.size()) < splits ? s.find_first_of(kSpaces, at)
+                                                             : std::string::npos;
+    parts.push_back(s.substr(at, end - at));
+    at = end == std::string::npos ? end : s.find_first_not_of(kSpaces, end);
+  }
+  return parts;
+}
+
+std::vector<std::string> SplitAt(const std::string& s, const std::string& delimiter,
+                                 int64_t splits) {
+  if (delimiter.empty()) return SplitAtSpaces(s, splits);
+  std::vector<std::string> parts;
+  size_t at = 0;
+  while (static_cast<int64_t>(parts.size()) < splits) {
+    size_t end = s.find(delimiter, at);
+    if (end == std::string::npos) break;
+    parts.push_back(s.substr(at, end - at));
+    at = end + delimiter.size();
+  }
+  parts.push_back(s.substr(at));
+  return parts;
+}
+
+Status EvalSplit(KernelContext& c) {
+  const std::vector<std::string>& x = c.in(0).strings();
+  int64_t splits = c.HasAttr("maxsplit") ? c.Int("maxsplit") : -1;
+  if (splits < 0) splits = INT64_MAX;
+  std::vector<std::vector<std::string>> parts(x.size());
+  size_t most = 0;
+  int64_t bytes = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    // A part takes a string of its own, however short it is.
+    TRY(ChargeText(c, &bytes, (x[i].size() + 1) * sizeof(std::string)));
+    parts[i] = SplitAt(x[i], c.String("delimiter"), splits);
+    most = std::max(most, parts[i].size());
+  }
+  Shape shape = c.in(0).shape();
+  shape.push_back(static_cast<int64_t>(most));
+  Tensor* y = TRY(c.Out(0, shape));
+  Tensor* lengths = TRY(c.Out(1));
+  for (size_t i = 0; i < x.size(); ++i) {
+    lengths->mutable_data<int64_t>()[i] = static_cast<int64_t>(parts[i].size());
+    std::move(parts[i].begin(), parts[i].end(),
+              y->mutable_strings().begin() + static_cast<int64_t>(i * most));
+  }
+  return {};
+}
+
+// ---- StringNormalizer: strings that are stop words dropped, the others in another case; [C] or
+// [1,C]. One empty string where nothing is left.
+
+void NormalizerRule(RuleContext& c) {
+  c.OutUnranked(0, DType::kString);
+  if (!c.Ranked(0)) return;
+  c.Require(c.Rank(0) == 1 || c.Rank(0) == 2, "X is [C] or [1,C]");
+  if (c.Rank(0) == 2) c.Require(c.In(0, 0) == Dim(1), "X is [C] or [1,C]");
+  if (c.failed()) return;
+  std::vector<Dim> dims = c.Dims(0);
+  dims.back() = Dim::Unknown();
+  c.Out(0, DType::kString, dims);
+}
+
+Status EvalNormalizer(KernelContext& c) {
+  const std::string action = c.String("case_change_action");
+  auto change = [&](const std::string& s) {
+    return action == "LOWER" ? ToLower(s) : action == "UPPER" ? ToUpper(s) : s;
+  };
+  // Without regard to case words are compared in lower case.
+  const bool exact = c.Int("is_case_sensitive") != 0;
+  auto key = [&](const std::string& s) { return exact ? s : ToLower(s); };
+  std::vector<std::string> stops, kept;
+  if (const AttrValue* v = c.Attr("stopwords")) stops = std::get<std::vector<std::string>>(*v);
+  for (std::string& s : stops) s = key(s);
+  std::sort(stops.begin(), stops.end());
+  for (const std::string& s : c.in(0).strings()) {
+    if (!std::binary_search(stops.begin(), stops.end(), key(s))) kept.push_back(change(s));
+  }
+  if (kept.empty()) kept.emplace_back();
+  Shape shape = c.in(0).shape();
+  shape.back() = static_cast<int64_t>(kept.size());
+  Tensor* y = TRY(c.Out(0, shape));
+  y->mutable_strings() = std::move(kept);
+  return {};
+}
+
+OpSpec Row(const char* name, int since) {
+  return Op(name, since).Traits(kNotGenerated).Class(Accuracy::kExact);
+}
+
+}  // namespace
+
+std::vector<OpSpec> ops_strings() {
+  const AttrDomain cases{.strings = {"NONE", "LOWER", "UPPER"}};
+  return {
+      Row("StringConcat", 20)
+          .In("X", "T", kStrings)
+          .In("Y", "T", kStrings)
+          .Out("Z", "T", kStrings)
+          .Rule(BroadcastAll)
+          .Eval(EvalConcat)
+          .Traits(kElementwise | kBroadcasts),
+      Row("StringSplit", 20)
+          .In("X", "T1", kStrings)
+          .Out("Y", "T2", kStrings)
+          .Out("Z", "T3", Bit(DType::kInt64))
+          .Attr({"delimiter", AttrType::kString, false, AttrValue(std::string()), {}})
+          .Attr({"maxsplit", AttrType::kInt, false, std::nullopt, {.lo = 0, .hi = 3}})
+          .Rule(SplitRule)
+          .Eval(EvalSplit)
+          .Example(
+              "opset 20 graph(string[2] x) -> (y, n) { y, n = StringSplit(x) {delimiter=\".\"} }"),
+      Row("StringNormalizer", 10)
+          .In("X", "", kStrings)
+          .Out("Y", "", kStrings)
+          .String("case_change_action", "NONE", cases)
+          .Int("is_case_sensitive", 0, {.lo = 0, .hi = 1})
+          .Attr({"locale", AttrType::kString, false, std::nullopt, {}})
+          .Attr({"stopwords", AttrType::kStrings, false, std::nullopt, {}})
+          .Rule(NormalizerRule)
+          .Eval(EvalNormalizer)
+          .Example("graph(string[3] x) -> (y) { y = StringNormalizer(x) "
+                   "{case_change_action=\"UPPER\"} }")};
+}
+
+}  // namespace assay
