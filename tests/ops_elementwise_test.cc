@@ -301,7 +301,7 @@ TEST(Elementwise, Refuses) {
        {{"axis", int64_t{2}, {}}},
        Code::kInvalid,
        "axis"},
-      {"Dropout", 13, {x, one, Make(B, {}, {1})}, {}, Code::kUnsupported, "training"},
+      {"Dropout", 13, {x, one, Make(B, {}, {1})}, {}, Code::kInvalid, "ratio is in [0, 1)"},
       {"Where", 16, {Row(B, {1, 0, 1}), two, one}, {}, Code::kInvalid, "broadcast"},
   };
   for (const Bad& b : cases) {
@@ -322,6 +322,22 @@ TEST(Dropout, PassesDataAndKeepsAll) {
     EXPECT_EQ((*out)[1].AsDouble(1), 1);
   }
   EXPECT_TRUE(Eval("Dropout", 13, {x, ratio, training}).ok());
+}
+
+TEST(Dropout, DropsInTrainingWithTheProbabilityAsked) {
+  const int64_t n = 4000;
+  Tensor x = Tensor::Make(F, {n}).value(), ratio = Make(F, {}, {0.25}), training = Make(B, {}, {1});
+  for (int64_t i = 0; i < n; ++i) x.Set(i, 3);
+  auto out =
+      Eval("Dropout", 13, {x, ratio, training}, {{"seed", int64_t{5}, {}}}, Store::kNative, 2);
+  ASSERT_TRUE(out.ok()) << out.error().ToString();
+  int64_t kept = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    bool keeps = (*out)[1].AsInt(i) != 0;
+    kept += keeps;
+    EXPECT_EQ((*out)[0].AsDouble(i), keeps ? 4 : 0);
+  }
+  EXPECT_NEAR(static_cast<double>(kept) / n, 0.75, 0.04);
 }
 
 // ---- the field ---------------------------------------------------------------------------------

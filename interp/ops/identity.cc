@@ -1,6 +1,7 @@
-// Identity (ONNX opset 1, 13, 14, 16; tensors only) and Dropout as inference runs it (7, 10, 12,
-// 13).
+// Identity (ONNX opset 1, 13, 14, 16, 19, 21, 23, 24, 25; tensors only) and Dropout (7 and 10 as
+// inference runs it, 12, 13 and 22 in training as well).
 #include "interp/ops/elementwise.h"
+#include "interp/ops/random.h"
 
 namespace assay {
 namespace {
@@ -10,17 +11,44 @@ Status EvalIdentity(KernelContext& c) {
   return {};
 }
 
-// output = data, mask = all kept. Training with a ratio above 0 drops elements by a generator that
-// the specification leaves open, so no output can be right.
+bool Training(const KernelContext& c) {
+  return c.Has(2) && c.in(2).size() > 0 && c.in(2).AsInt(0) != 0;
+}
+
+// In training: the probability with which an element is dropped.
+Result<double> RatioOf(const KernelContext& c) {
+  if (!c.Has(1) || c.in(1).size() == 0) return 0.5;
+  std::vector<double> ratio;
+  if (!RealsOf(c.in(1), &ratio))
+    return Unsupported("a ratio that depends on data has no place in the field");
+  if (!(ratio[0] >= 0 && ratio[0] < 1)) return Invalid("ratio is in [0, 1)");
+  return ratio[0];
+}
+
+// output = data * mask / (1 - ratio), the mask being 0 with probability `ratio`; outside training
+// output = data and all is kept.
 Status EvalDropout(KernelContext& c) {
-  if (c.Has(2) && c.in(2).size() > 0 && c.in(2).AsInt(0) != 0) {
-    bool drops = !c.Has(1) || c.in(1).size() == 0 || c.in(1).AsDouble(0) != 0;
-    if (drops) return Unsupported("Dropout in training mode");
+  const Tensor& x = c.in(0);
+  double ratio = 0;
+  if (Training(c)) ratio = TRY(RatioOf(c));
+  Tensor* mask = nullptr;
+  if (c.WantsOutput(1)) mask = TRY(c.Out(1));
+  if (ratio == 0) {
+    c.Set(0, x);
+    for (int64_t i = 0; mask && i < mask->size(); ++i) mask->Set(i, 1);
+    return {};
   }
-  c.Set(0, c.in(0));
-  if (!c.WantsOutput(1)) return {};
-  Tensor* mask = TRY(c.Out(1));
-  for (int64_t i = 0; i < mask->size(); ++i) mask->Set(i, 1);
+  Tensor y = x.Clone();
+  Choices random = RandomOf(c);
+  for (int64_t i = 0; i < x.size(); ++i) {
+    bool kept = !random.Chance(ratio);
+    if (mask) mask->Set(i, kept);
+    if (x.store() == Store::kField)
+      y.mutable_data<Fp>()[i] = kept ? x.data<Fp>()[i] / (Fp(1) - Fp(ratio)) : Fp();
+    else
+      y.Set(i, kept ? x.AsDouble(i) / (1 - ratio) : 0);
+  }
+  c.Set(0, std::move(y));
   return {};
 }
 
@@ -57,7 +85,9 @@ std::vector<OpSpec> ops_identity() {
         .Class(Accuracy::kExact);
   };
   PushVersions(rows, identity(1, "T", kAll7), "T", {{13, kAll13}});
-  PushVersions(rows, identity(14, "V", kAll13), "V", {{16, kAll13}});
+  PushVersions(
+      rows, identity(14, "V", kAll13), "V",
+      {{16, kAll13}, {19, kAll19}, {21, kAll21}, {23, kAll23}, {24, kAll24}, {25, kAll25}});
 
   AttrDomain ratios{.floats = {0.5, 0.1, 0.0}};
   uint32_t traits = kElementwise | kMovesData;
@@ -91,7 +121,7 @@ std::vector<OpSpec> ops_identity() {
                    .Draw(DrawDropout)
                    .Traits(traits)
                    .Class(Accuracy::kExact);
-  PushVersions(rows, v12, "T", {{13, kFloatsBf16}});
+  PushVersions(rows, v12, "T", {{13, kFloatsBf16}, {22, kFloatsBf16}});
   return rows;
 }
 
