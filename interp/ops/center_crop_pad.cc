@@ -67,7 +67,7 @@ std::vector<OpSpec> ops_center_crop_pad() {
               .Eval(EvalCenterCropPad)
               .Traits(kMovesData | kNotGenerated)
               .Class(Accuracy::kExact)
-              .Example("opset 18 graph(float[4,3] x) -> (y) { s = int64[] {2, 5} y = "
+              .Example("opset 18 graph(float[4,3] x) -> (y) { s = int64[2] {2, 5} y = "
                        "CenterCropPad(x, s) }")};
 }
 

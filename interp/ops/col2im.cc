@@ -113,7 +113,7 @@ std::vector<OpSpec> ops_col2im() {
               .Eval(EvalCol2Im)
               .Traits(kNotGenerated)
               .Class(Accuracy::kReduction)
-              .Example("opset 18 graph(float[1,5,5] x) -> (y) { i = int64[] {5, 5} b = int64[] {1, "
+              .Example("opset 18 graph(float[1,5,5] x) -> (y) { i = int64[2] {5, 5} b = int64[2] {1, "
                        "5} y = Col2Im(x, i, b) }")};
 }
 

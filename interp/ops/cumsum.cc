@@ -88,7 +88,7 @@ std::vector<OpSpec> ops_cumsum() {
   product.name = "CumProd";
   product.Eval(Cumulate<MulFn>).Traits(kNotGenerated);
   product.Example(
-      "opset 26 graph(float[2,3] x) -> (y) { a = int64 {1} y = CumProd(x, a) {reverse=1} }");
+      "opset 26 graph(float[2,3] x) -> (y) { a = int64[] {1} y = CumProd(x, a) {reverse=1} }");
   return {row, row.Since(14).Types("T", kFloatsBf16 | kInts32_64), product};
 }
 

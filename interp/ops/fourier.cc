@@ -234,7 +234,7 @@ std::vector<OpSpec> ops_fourier() {
           .Int("onesided", 1, flag)
           .Rule(StftRule)
           .Eval(EvalStft)
-          .Example("graph(float[1,16,1] x, float[4] w) -> (y) { s = int64 {2} y = STFT(x, s, w) }");
+          .Example("graph(float[1,16,1] x, float[4] w) -> (y) { s = int64[] {2} y = STFT(x, s, w) }");
   return {dft, later, stft};
 }
 

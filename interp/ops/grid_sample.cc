@@ -183,7 +183,7 @@ std::vector<OpSpec> ops_grid_sample() {
               .Rule(AffineGridRule)
               .Eval(EvalAffineGrid)
               .Traits(kNotGenerated)
-              .Example("opset 20 graph(float[1,2,3] t) -> (y) { s = int64[] {1, 1, 2, 3} y = "
+              .Example("opset 20 graph(float[1,2,3] t) -> (y) { s = int64[4] {1, 1, 2, 3} y = "
                        "AffineGrid(t, s) }")};
 }
 

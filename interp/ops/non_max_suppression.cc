@@ -104,7 +104,7 @@ std::vector<OpSpec> ops_non_max_suppression() {
                    .Class(Accuracy::kExact);
   OpSpec later = row.Since(11);
   row.Example(
-      "graph(float[1,3,4] b, float[1,1,3] s) -> (y) { m = int64 {2} y = NonMaxSuppression(b, s, m) "
+      "graph(float[1,3,4] b, float[1,1,3] s) -> (y) { m = int64[] {2} y = NonMaxSuppression(b, s, m) "
       "}");
   return {row, later};
 }

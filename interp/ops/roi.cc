@@ -206,7 +206,7 @@ Status EvalMaxRoi(KernelContext& c) {
 std::vector<OpSpec> ops_roi() {
   OpSpec align = AlignRow(10, kFloats16);
   align.Example(
-      "graph(float[1,1,4,4] x) -> (y) { r = float[1,4] {0, 0, 3, 3} b = int64[] {0} y = "
+      "graph(float[1,1,4,4] x) -> (y) { r = float[1,4] {0, 0, 3, 3} b = int64[1] {0} y = "
       "RoiAlign(x, r, b) {output_height=2, output_width=2} }");
   OpSpec pool = Op("MaxRoiPool", 1)
                     .In("X", "T", kFloats16)

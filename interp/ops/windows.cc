@@ -88,7 +88,7 @@ Status EvalMel(KernelContext& c) {
   };
   for (int64_t m = 0; m < bins; ++m) {
     int64_t left = edge(m), middle = edge(m + 1), right = edge(m + 2);
-    if (left < 0 || right > rows || middle >= rows)
+    if (left < 0 || middle < 0 || right > rows || middle >= rows)
       return Invalid("the edges are not within the spectrum");
     auto put = [&](int64_t row, int64_t num, int64_t den) {
       y->Set(row * bins + m, static_cast<double>(num) / static_cast<double>(den));
@@ -109,29 +109,31 @@ OpSpec Window(const char* name) {
       .Rule(WindowRule)
       .Eval(EvalWindow)
       .Traits(kNotGenerated)
-      .Example(std::string("graph() -> (y) { n = int64 {8} y = ") + name + "(n) }");
+      .Example(std::string("graph() -> (y) { n = int64[] {8} y = ") + name + "(n) }");
 }
 
 }  // namespace
 
 std::vector<OpSpec> ops_windows() {
-  return {Window("HannWindow"), Window("HammingWindow"), Window("BlackmanWindow"),
-          Op("MelWeightMatrix", 17)
-              .In("num_mel_bins", "T1", kIndexInts)
-              .In("dft_length", "T1", kIndexInts)
-              .In("sample_rate", "T1", kIndexInts)
-              .In("lower_edge_hertz", "T2", kFloatsBf16)
-              .In("upper_edge_hertz", "T2", kFloatsBf16)
-              .Out("output", "T3", kNumbers)
-              .Parameter("lower_edge_hertz")
-              .Parameter("upper_edge_hertz")
-              .Int("output_datatype", 1, {.ints = {1, 11}})
-              .Rule(MelRule)
-              .Eval(EvalMel)
-              .Traits(kNotGenerated)
-              .Example("graph() -> (y) { n = int64 {4} l = int64 {16} r = int64 {8192} a = float "
-                       "{0} b = float {4096} y = "
-                       "MelWeightMatrix(n, l, r, a, b) }")};
+  return {
+      Window("HannWindow"), Window("HammingWindow"), Window("BlackmanWindow"),
+      Op("MelWeightMatrix", 17)
+          .In("num_mel_bins", "T1", kIndexInts)
+          .In("dft_length", "T1", kIndexInts)
+          .In("sample_rate", "T1", kIndexInts)
+          .In("lower_edge_hertz", "T2", kFloatsBf16)
+          .In("upper_edge_hertz", "T2", kFloatsBf16)
+          .Out("output", "T3", kNumbers)
+          .Parameter("lower_edge_hertz")
+          .Parameter("upper_edge_hertz")
+          .Int("output_datatype", 1, {.ints = {1, 11}})
+          .Rule(MelRule)
+          .Eval(EvalMel)
+          .Traits(kNotGenerated)
+          .Example(
+              "graph() -> (y) { n = int64[] {4} l = int64[] {16} r = int64[] {8192} a = float[] "
+              "{0} b = float[] {4096} y = "
+              "MelWeightMatrix(n, l, r, a, b) }")};
 }
 
 }  // namespace assay
