@@ -113,8 +113,18 @@ constexpr NodeRestriction kNodes[] = {
 
 }  // namespace
 
+namespace {
+// Element types that an operator got in operator sets above 17: few runtimes have kernels for them.
+DTypeSet LaterTypes(const OpSpec& spec) {
+  constexpr int kLastOfOldTypes = 17;
+  const OpSpec* old = FindOp(spec.domain, spec.name, kLastOfOldTypes);
+  if (spec.since <= kLastOfOldTypes || !old || old->inputs.empty()) return 0;
+  return spec.inputs[0].types & ~old->inputs[0].types;
+}
+}  // namespace
+
 DTypeSet RestrictedTypes(const OpSpec& spec) {
-  DTypeSet without = 0;
+  DTypeSet without = LaterTypes(spec);
   for (const RowRestriction& r : kRows) {
     if (spec.name == r.op && spec.since <= r.last_since) without |= r.without;
   }

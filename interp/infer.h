@@ -22,7 +22,7 @@ Result<std::vector<TypeInfo>> InferNode(const OpSpec& spec, const Node& node,
                                         const std::vector<const Tensor*>& values);
 
 // The table holds every version of its operators up to this operator set of ai.onnx, and some later ones.
-inline constexpr int kNewestOpset = 17;
+inline constexpr int kNewestOpset = 26;
 
 // The same for a node of a model that imports `opset` of the row's domain: what breaks a row is Unsupported,
 // not Invalid, when that operator set is newer than the table (kNewestOpset) and may have changed the operator.

@@ -2,6 +2,7 @@
 // HardSwish, Sigmoid, Tanh, Softplus, Softsign, Gelu, Mish (ONNX opset 1 to 20). PRelu, Clip and
 // Shrink are in clip.cc.
 #include "interp/ops/elementwise.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
@@ -233,6 +234,7 @@ std::vector<OpSpec> ops_activation() {
                      .Rule(SameAsInput0)
                      .Eval(Unary<SoftsignFn>)
                      .Traits(kElementwise));
+  PushBfloat16(rows, "T");
   return rows;
 }
 

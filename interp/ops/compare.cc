@@ -1,6 +1,7 @@
 // Equal, Greater, GreaterOrEqual, Less, LessOrEqual with numpy broadcasting (ONNX opset 7, 9, 11,
-// 12, 13, 16), IsNaN (9, 13) and IsInf (10).
+// 12, 13, 16, 19), IsNaN (9, 13, 20) and IsInf (10, 20).
 #include "interp/ops/elementwise.h"
+#include "interp/small_float.h"
 
 namespace assay {
 namespace {
@@ -42,6 +43,14 @@ template <class Fn>
 Status Compare(KernelContext& c) {
   Tensor* out = TRY(c.Out(0));
   bool* y = out->mutable_data<bool>();
+  if constexpr (std::is_same_v<Fn, EqualFn>) {
+    if (c.in(0).dtype() == DType::kString) {
+      const std::vector<std::string>&a = c.in(0).strings(), &b = c.in(1).strings();
+      ForBroadcast2(out->shape(), c.in(0).shape(), c.in(1).shape(),
+                    [&](int64_t i, int64_t ia, int64_t ib) { y[i] = a[ia] == b[ib]; });
+      return {};
+    }
+  }
   if (c.in(0).dtype() == DType::kBool) {  // any non-zero byte of a file is true
     const uint8_t* a = c.data<uint8_t>(0);
     const uint8_t* b = c.data<uint8_t>(1);
@@ -59,10 +68,20 @@ Status Compare(KernelContext& c) {
   });
 }
 
+// y[i] = fn(x[i]) for floats of 8 bits, as doubles.
+template <class Fn>
+Status OfSmallFloats(const Tensor& x, bool* y, Fn&& fn) {
+  for (int64_t i = 0; i < x.size(); ++i)
+    y[i] = fn(SmallFloatValue(x.dtype(), x.data<uint8_t>()[i]));
+  return {};
+}
+
 // The field holds numbers only: there nothing is infinite or NaN.
 Status EvalIsNaN(KernelContext& c) {
   Tensor* out = TRY(c.Out(0));
   bool* y = out->mutable_data<bool>();
+  if (IsSmallFloat(c.in(0).dtype()))
+    return OfSmallFloats(c.in(0), y, [](double v) { return std::isnan(v); });
   return VisitFloat(c.in(0), [&](auto zero) -> Status {
     using T = decltype(zero);
     const T* x = c.data<T>(0);
@@ -75,6 +94,8 @@ Status EvalIsInf(KernelContext& c) {
   Tensor* out = TRY(c.Out(0));
   bool* y = out->mutable_data<bool>();
   bool negative = c.Int("detect_negative") != 0, positive = c.Int("detect_positive") != 0;
+  auto wanted = [&](auto v) { return std::isinf(v) && (v < 0 ? negative : positive); };
+  if (IsSmallFloat(c.in(0).dtype())) return OfSmallFloats(c.in(0), y, wanted);
   return VisitFloat(c.in(0), [&](auto zero) -> Status {
     using T = decltype(zero);
     const T* x = c.data<T>(0);
@@ -82,7 +103,7 @@ Status EvalIsInf(KernelContext& c) {
       if constexpr (kIsFp<T>)
         y[i] = false;
       else
-        y[i] = std::isinf(x[i]) && (x[i] < 0 ? negative : positive);
+        y[i] = wanted(x[i]);
     }
     return {};
   });
@@ -107,7 +128,10 @@ std::vector<OpSpec> ops_compare() {
   std::vector<OpSpec> rows;
   constexpr DTypeSet kNumbers = kFloats16 | kInts, kNumbersBf16 = kFloatsBf16 | kInts;
   PushVersions(rows, Comparison("Equal", 7, kBoolSet | kIndexInts, Compare<EqualFn>, kCommutative),
-               "T", {{11, kNumbers | kBoolSet}, {13, kNumbersBf16 | kBoolSet}});
+               "T",
+               {{11, kNumbers | kBoolSet},
+                {13, kNumbersBf16 | kBoolSet},
+                {19, kNumbersBf16 | kBoolSet | Bit(DType::kString)}});
   PushVersions(rows, Comparison("Greater", 7, kFloats16, Compare<GreaterFn>), "T",
                {{9, kNumbers}, {13, kNumbersBf16}});
   PushVersions(rows, Comparison("Less", 7, kFloats16, Compare<LessFn>), "T",
@@ -123,16 +147,17 @@ std::vector<OpSpec> ops_compare() {
                    .Eval(EvalIsNaN)
                    .Traits(kElementwise | kDiscontinuous)
                    .Class(Accuracy::kExact);
-  PushVersions(rows, nan, "T1", {{13, kFloatsBf16}});
-  rows.push_back(Op("IsInf", 10)
-                     .In("X", "T1", Bit(DType::kFloat) | Bit(DType::kDouble))
-                     .Out("Y", "T2", kBoolSet)
-                     .Int("detect_negative", 1, {.hi = 1})
-                     .Int("detect_positive", 1, {.hi = 1})
-                     .Rule(BoolLikeInput0)
-                     .Eval(EvalIsInf)
-                     .Traits(kElementwise | kDiscontinuous)
-                     .Class(Accuracy::kExact));
+  PushVersions(rows, nan, "T1", {{13, kFloatsBf16}, {20, kFloatsBf16 | kFloats8}});
+  OpSpec inf = Op("IsInf", 10)
+                   .In("X", "T1", Bit(DType::kFloat) | Bit(DType::kDouble))
+                   .Out("Y", "T2", kBoolSet)
+                   .Int("detect_negative", 1, {.hi = 1})
+                   .Int("detect_positive", 1, {.hi = 1})
+                   .Rule(BoolLikeInput0)
+                   .Eval(EvalIsInf)
+                   .Traits(kElementwise | kDiscontinuous)
+                   .Class(Accuracy::kExact);
+  PushVersions(rows, inf, "T1", {{20, kFloatsBf16 | kFloats8}});
   return rows;
 }
 

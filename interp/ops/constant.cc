@@ -1,13 +1,14 @@
-// Tensors made of attributes and shapes: Constant (opset 1, 9, 11, 12, 13), ConstantOfShape (9),
-// EyeLike (9) and Range (11).
+// Tensors made of attributes and shapes: Constant (opset 1 to 25), ConstantOfShape (9 to 25),
+// EyeLike (9, 22) and Range (11, 27).
 #include "interp/draw.h"
 #include "interp/movement.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
 
-// ---- Constant. Version 1 allows floats only; PyTorch's early exporters wrote integers into it, and every runtime
-// takes them, so all types pass.
+// ---- Constant. Version 1 allows floats only; PyTorch's early exporters wrote integers into it,
+// and every runtime takes them, so all types pass.
 
 // The tensor that a Constant node holds; undefined for a sparse one.
 Tensor ValueOf(const Node& node) {
@@ -103,7 +104,8 @@ constexpr DTypeSet kEyeTypes = kFloats16 | kInts | Bit(DType::kBool);
 
 void EyeLikeRule(RuleContext& c) {
   int64_t wanted = c.HasAttr("dtype") ? c.IntValue("dtype") : static_cast<int64_t>(c.dtype(0));
-  bool fits = wanted > 0 && wanted < kDTypeCount && Contains(kEyeTypes, static_cast<DType>(wanted));
+  bool fits = wanted > 0 && wanted < kDTypeCount &&
+              Contains(c.spec().outputs[0].types, static_cast<DType>(wanted));
   c.Require(fits, "dtype is one that EyeLike makes");
   if (c.Ranked(0)) c.Require(c.Rank(0) == 2, "input has two axes");
   if (c.failed()) return;
@@ -144,8 +146,10 @@ Dim CountOfInts(int64_t start, int64_t limit, int64_t delta) {
 
 Dim CountOfReals(double start, double limit, double delta, DType dtype) {
   // The difference is taken in the operator's own type, as runtimes do.
-  double span = dtype == DType::kFloat ? static_cast<float>(limit) - static_cast<float>(start)
-                                       : limit - start;
+  double span = limit - start;
+  if (dtype != DType::kDouble) span = static_cast<float>(span);
+  if (dtype == DType::kFloat16) span = HalfToFloat(FloatToHalf(static_cast<float>(span)));
+  if (dtype == DType::kBfloat16) span = Bfloat16ToFloat(FloatToBfloat16(static_cast<float>(span)));
   double n = std::ceil(span / delta);
   if (std::isnan(n) || n >= 0x1p62) return Dim::Undefined();
   return Dim(n > 0 ? static_cast<int64_t>(n) : 0);
@@ -237,7 +241,7 @@ void AddConstantVersions(std::vector<OpSpec>& rows) {
       .Attr({"value_string", AttrType::kString, false, std::nullopt, {}})
       .Attr({"value_strings", AttrType::kStrings, false, std::nullopt, {}});
   rows.push_back(row.Since(12).Types("T", kAll7));
-  rows.push_back(row.Since(13).Types("T", kAll13));
+  PushAllTypes(rows, row, "T", {13, 19, 21, 23, 24, 25});
 }
 
 }  // namespace
@@ -245,28 +249,34 @@ void AddConstantVersions(std::vector<OpSpec>& rows) {
 std::vector<OpSpec> ops_constant() {
   std::vector<OpSpec> rows;
   AddConstantVersions(rows);
-  rows.push_back(Op("ConstantOfShape", 9)
-                     .In("input", "T1", Bit(DType::kInt64))
-                     .Out("output", "T2", kEyeTypes)
-                     .Attr({"value", AttrType::kTensor, false, std::nullopt, {}})
-                     .Rule(ConstantOfShapeRule)
-                     .Eval(ConstantOfShapeKernel)
-                     .Draw(DrawConstantOfShape)
-                     .Traits(kMovesData)
-                     .Class(Accuracy::kExact));
-  rows.push_back(Op("EyeLike", 9)
-                     .In("input", "T1", kEyeTypes)
-                     .Out("output", "T2", kEyeTypes)
-                     .Attr({"dtype", AttrType::kInt, false, std::nullopt, {.ints = {1, 6, 7, 11}}})
-                     .Int("k", 0, {.lo = -4, .hi = 4})
-                     .Rule(EyeLikeRule)
-                     .Eval(EyeLikeKernel)
-                     .Draw(DrawEyeLike)
-                     .Traits(kMovesData | kReadsShape)
-                     .Class(Accuracy::kExact));
+  OpSpec filled = Op("ConstantOfShape", 9)
+                      .In("input", "T1", Bit(DType::kInt64))
+                      .Out("output", "T2", kEyeTypes)
+                      .Attr({"value", AttrType::kTensor, false, std::nullopt, {}})
+                      .Rule(ConstantOfShapeRule)
+                      .Eval(ConstantOfShapeKernel)
+                      .Draw(DrawConstantOfShape)
+                      .Traits(kMovesData)
+                      .Class(Accuracy::kExact);
+  rows.push_back(filled);
+  constexpr DTypeSet kNever = Bit(DType::kString) | kComplexes;
+  for (int since : {20, 21, 23, 24, 25})
+    rows.push_back(filled.Since(since).Types("T2", AllTypesAt(since) & ~kNever));
+  OpSpec eye = Op("EyeLike", 9)
+                   .In("input", "T1", kEyeTypes)
+                   .Out("output", "T2", kEyeTypes)
+                   .Attr({"dtype", AttrType::kInt, false, std::nullopt, {.ints = {1, 6, 7, 11}}})
+                   .Int("k", 0, {.lo = -4, .hi = 4})
+                   .Rule(EyeLikeRule)
+                   .Eval(EyeLikeKernel)
+                   .Draw(DrawEyeLike)
+                   .Traits(kMovesData | kReadsShape)
+                   .Class(Accuracy::kExact);
+  constexpr DTypeSet kEye22 = kEyeTypes | Bit(DType::kBfloat16);
+  rows.insert(rows.end(), {eye, eye.Since(22).Types("T1", kEye22).Types("T2", kEye22)});
   constexpr DTypeSet kRangeTypes = Bit(DType::kFloat) | Bit(DType::kDouble) | Bit(DType::kInt16) |
                                    Bit(DType::kInt32) | Bit(DType::kInt64);
-  rows.push_back(Op("Range", 11)
+  OpSpec range = Op("Range", 11)
                      .In("start", "T", kRangeTypes)
                      .In("limit", "T", kRangeTypes)
                      .In("delta", "T", kRangeTypes)
@@ -276,7 +286,9 @@ std::vector<OpSpec> ops_constant() {
                      .Parameter("delta")
                      .Rule(RangeRule)
                      .Eval(RangeKernel)
-                     .Draw(DrawRange));
+                     .Draw(DrawRange);
+  constexpr DTypeSet kHalves = Bit(DType::kFloat16) | Bit(DType::kBfloat16);
+  rows.insert(rows.end(), {range, range.Since(27).Types("T", kRangeTypes | kHalves)});
   return rows;
 }
 

@@ -30,7 +30,7 @@ std::vector<OpSpec> ops_conv() {
                   .Eval(Eval)
                   .Class(Accuracy::kReduction);
   ConvAttributes(v1);
-  return {v1, v1.Since(11)};
+  return {v1, v1.Since(11), v1.Since(22).Types("T", kFloatsBf16)};
 }
 
 }  // namespace assay

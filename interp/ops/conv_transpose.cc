@@ -138,7 +138,7 @@ std::vector<OpSpec> ops_conv_transpose() {
   ConvAttributes(v1)
       .Ints("output_padding", {.lo = 0, .hi = 2, .len_rank = 1, .len_const = -2, .solve = true})
       .Ints("output_shape");
-  return {v1, v1.Since(11)};
+  return {v1, v1.Since(11), v1.Since(22).Types("T", kFloatsBf16)};
 }
 
 }  // namespace assay

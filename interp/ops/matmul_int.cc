@@ -106,12 +106,14 @@ std::vector<OpSpec> ops_matmul_int() {
   integer.Out("Y", "T3", kSum).Rule(IntegerRule).Eval(EvalInteger).Class(Accuracy::kExact);
   OpSpec linear = Op("QLinearMatMul", 10)
                       .In("a", "T1", k8Bit)
-                      .In("a_scale", "", kReal)
+                      .In("a_scale", "TS", kReal)
                       .In("a_zero_point", "T1", k8Bit);
-  linear.In("b", "T2", k8Bit).In("b_scale", "", kReal).In("b_zero_point", "T2", k8Bit);
-  linear.In("y_scale", "", kReal).In("y_zero_point", "T3", k8Bit).Out("y", "T3", k8Bit);
+  linear.In("b", "T2", k8Bit).In("b_scale", "TS", kReal).In("b_zero_point", "T2", k8Bit);
+  linear.In("y_scale", "TS", kReal).In("y_zero_point", "T3", k8Bit).Out("y", "T3", k8Bit);
   linear.Rule(LinearRule).Eval(EvalLinear).Draw(DrawLinear).Traits(kDiscontinuous);
-  return {integer, linear};
+  // Opset 21 allows 8-bit floats too, which no kernel multiplies.
+  OpSpec later = linear.Since(21).Types("TS", kFloatsBf16 & ~Bit(DType::kDouble));
+  return {integer, linear, later};
 }
 
 }  // namespace assay

@@ -129,7 +129,7 @@ std::vector<OpSpec> ops_max_unpool() {
                   .Traits(kMovesData)
                   .Class(Accuracy::kExact);
   v9.attrs[0].required = true;
-  return {v9, v9.Since(11)};
+  return {v9, v9.Since(11), v9.Since(22).Types("T1", kFloatsBf16)};
 }
 
 }  // namespace assay

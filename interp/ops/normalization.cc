@@ -4,6 +4,7 @@
 #include "interp/ops/normalization.h"
 #include "interp/draw.h"
 #include "interp/ops/reduction.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
@@ -295,6 +296,7 @@ std::vector<OpSpec> ops_normalization() {
   lrn.attrs.back().required = true;
   lrn.attrs.back().otherwise.reset();
   rows.insert(rows.end(), {lrn, lrn.Since(13).Types("T", kFloatsBf16)});
+  PushBfloat16(rows, "T");
   return rows;
 }
 

@@ -4,6 +4,7 @@
 // what is left is what repeats.
 #include "interp/draw.h"
 #include "interp/movement.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
@@ -190,6 +191,7 @@ std::vector<OpSpec> ops_pad() {
   rows.push_back(pad.Since(18));
   pad.attrs[0].domain.strings.push_back("wrap");
   rows.push_back(pad.Since(19));
+  PushAllTypes(rows, pad, "T", {21, 23, 24, 25});
   return rows;
 }
 

@@ -7,6 +7,7 @@
 // number, 0 and 0.
 #include "interp/ops/elementwise.h"
 #include "interp/window.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
@@ -188,6 +189,7 @@ std::vector<OpSpec> ops_pool() {
   MaxPoolVersions(rows);
   AveragePoolVersions(rows);
   LpPoolVersions(rows);
+  PushBfloat16(rows, "T");
   return rows;
 }
 

@@ -1,6 +1,7 @@
 // GlobalAveragePool, GlobalMaxPool (ONNX opset 1) and GlobalLpPool (2): mean, maximum or p-norm
 // over all spatial axes of [N,C,D1..Dn]; the result is [N,C,1..1].
 #include "interp/ops/elementwise.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
@@ -74,9 +75,12 @@ OpSpec Global(const char* name, int since, EvalFn eval, Accuracy accuracy) {
 }  // namespace
 
 std::vector<OpSpec> ops_pool_global() {
-  return {Global("GlobalAveragePool", 1, EvalAverage, Accuracy::kReduction),
-          Global("GlobalMaxPool", 1, EvalMax, Accuracy::kExact),
-          Global("GlobalLpPool", 2, EvalLp, Accuracy::kReduction).Int("p", 2, {.lo = 1, .hi = 4})};
+  std::vector<OpSpec> rows = {
+      Global("GlobalAveragePool", 1, EvalAverage, Accuracy::kReduction),
+      Global("GlobalMaxPool", 1, EvalMax, Accuracy::kExact),
+      Global("GlobalLpPool", 2, EvalLp, Accuracy::kReduction).Int("p", 2, {.lo = 1, .hi = 4})};
+  PushBfloat16(rows, "T");
+  return rows;
 }
 
 }  // namespace assay

@@ -183,12 +183,14 @@ Status Fold(KernelContext& c) {
   });
 }
 
-// The largest (or smallest) element; NaN wins. Of no elements: the type's own bound.
+// The largest (or smallest) element; NaN wins, true is more than false. Of no elements: the type's
+// own bound.
 template <bool kMax>
 Status Extreme(KernelContext& c) {
   Tensor* out = TRY(c.Out(0));
   std::vector<bool> reduced = ReducedAxes(c);
-  return VisitNumeric(c.in(0), [&](auto zero) -> Status {
+  const bool logical = c.in(0).dtype() == DType::kBool;
+  auto run = [&](auto zero) -> Status {
     using T = decltype(zero);
     const T* x = c.data<T>(0);
     T* y = out->mutable_data<T>();
@@ -196,7 +198,7 @@ Status Extreme(KernelContext& c) {
     if constexpr (std::is_floating_point_v<T>)
       none = kMax ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::infinity();
     else if constexpr (std::is_integral_v<T>)
-      none = kMax ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max();
+      none = kMax ? std::numeric_limits<T>::min() : logical ? T(1) : std::numeric_limits<T>::max();
     std::fill_n(y, out->size(), none);
     std::vector<bool> seen(static_cast<size_t>(out->size()), false);
     ForReduced(c.in(0).shape(), reduced, [&](int64_t i, int64_t o) {
@@ -206,7 +208,8 @@ Status Extreme(KernelContext& c) {
       seen[static_cast<size_t>(o)] = true;
     });
     return {};
-  });
+  };
+  return logical ? run(uint8_t{}) : VisitNumeric(c.in(0), run);
 }
 
 // log(sum exp(x)), shifted by the maximum where exp may overflow; unshifted in the field, where the
@@ -277,6 +280,7 @@ void AddRows(std::vector<OpSpec>& rows, const char* name, EvalFn eval, bool smal
   if (small_ints) rows.push_back(v1.Since(12).Types("T", kHigh | kBytes));
   DTypeSet latest = kHigh | kBf16 | (small_ints ? kBytes : 0);
   auto with_axes_input = [&](int since) {
+    if (since >= 20) latest |= Bit(DType::kBool);
     return Op(name, since)
         .In("data", "T", latest)
         .In("axes", "", Bit(DType::kInt64), Arity::kOptional)
@@ -294,6 +298,7 @@ void AddRows(std::vector<OpSpec>& rows, const char* name, EvalFn eval, bool smal
   }
   rows.push_back(v1.Since(13).Types("T", latest));
   rows.push_back(with_axes_input(18));
+  if (small_ints) rows.push_back(with_axes_input(20));
 }
 
 }  // namespace

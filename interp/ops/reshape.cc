@@ -2,6 +2,7 @@
 // elements in the same order under another shape. No element is copied.
 #include "interp/draw.h"
 #include "interp/movement.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
@@ -241,7 +242,8 @@ std::vector<OpSpec> ops_reshape() {
                        .In("shape", "", Bit(DType::kInt64));
   rows.push_back(reshape);
   rows.push_back(reshape.Since(13).Types("T", kAll13));
-  rows.push_back(reshape.Since(14).Types("T", kAll13).Int("allowzero", 0, {.lo = 0, .hi = 1}));
+  reshape.Int("allowzero", 0, {.lo = 0, .hi = 1});
+  PushAllTypes(rows, reshape, "T", {14, 19, 21, 23, 24, 25});
 
   OpSpec flatten = Layout("Flatten", 1, "input", "output", FlattenRule, DrawFlatten)
                        .Int("axis", 1, {.lo = 0, .hi = 4});
@@ -249,20 +251,21 @@ std::vector<OpSpec> ops_reshape() {
   rows.push_back(flatten.Since(9));
   flatten.attrs[0].domain.lo = -4;
   rows.push_back(flatten.Since(11));
-  rows.push_back(flatten.Since(13).Types("T", kAll13));
+  PushAllTypes(rows, flatten, "T", {13, 21, 23, 24, 25});
 
   OpSpec squeeze = Layout("Squeeze", 1, "data", "squeezed", SqueezeRule, DrawSqueeze);
   rows.push_back(squeeze.Since(1).Ints("axes", {.lo = 0, .hi = 4}));
   rows.push_back(squeeze.Since(11).Ints("axes", {.lo = -4, .hi = 4}));
-  rows.push_back(
-      squeeze.Since(13).Types("T", kAll13).In("axes", "", Bit(DType::kInt64), Arity::kOptional));
+  squeeze.In("axes", "", Bit(DType::kInt64), Arity::kOptional);
+  PushAllTypes(rows, squeeze, "T", {13, 21, 23, 24, 25});
 
   OpSpec unsqueeze = Layout("Unsqueeze", 1, "data", "expanded", UnsqueezeRule, DrawUnsqueeze);
   AttrSpec axes{"axes", AttrType::kInts, true, std::nullopt, {.lo = 0, .hi = 4}};
   rows.push_back(unsqueeze.Since(1).Attr(axes));
   axes.domain.lo = -4;
   rows.push_back(unsqueeze.Since(11).Attr(axes));
-  rows.push_back(unsqueeze.Since(13).Types("T", kAll13).In("axes", "", Bit(DType::kInt64)));
+  unsqueeze.In("axes", "", Bit(DType::kInt64));
+  PushAllTypes(rows, unsqueeze, "T", {13, 21, 23, 24, 25});
   return rows;
 }
 

@@ -1,5 +1,6 @@
 // Shape (opset 1, 13, 15) and Size (1, 13): what a tensor's extents are, as data.
 #include "interp/kernels.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
@@ -64,10 +65,9 @@ std::vector<OpSpec> ops_shape_ops() {
                      .Class(Accuracy::kExact);
   rows.push_back(shape);
   rows.push_back(shape.Since(13).Types("T", kAll13));
-  rows.push_back(shape.Since(15)
-                     .Types("T", kAll13)
-                     .Attr({"end", AttrType::kInt, false, std::nullopt, {.lo = -5, .hi = 5}})
-                     .Int("start", 0, {.lo = -5, .hi = 5}));
+  shape.Attr({"end", AttrType::kInt, false, std::nullopt, {.lo = -5, .hi = 5}})
+      .Int("start", 0, {.lo = -5, .hi = 5});
+  PushAllTypes(rows, shape, "T", {15, 19, 21, 23, 24, 25});
   OpSpec size = Op("Size", 1)
                     .In("data", "T", kAll7)
                     .Out("size", "T1", Bit(DType::kInt64))
@@ -76,7 +76,7 @@ std::vector<OpSpec> ops_shape_ops() {
                     .Traits(traits)
                     .Class(Accuracy::kExact);
   rows.push_back(size);
-  rows.push_back(size.Since(13).Types("T", kAll13));
+  PushAllTypes(rows, size, "T", {13, 19, 21, 23, 24, 25});
   return rows;
 }
 

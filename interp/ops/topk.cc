@@ -120,7 +120,7 @@ std::vector<OpSpec> ops_topk() {
                    .Int("largest", 1, {.lo = 0, .hi = 1})
                    .Int("sorted", 1, {.lo = 0, .hi = 1});
   v11.attrs[0].domain.lo = -4;
-  return {with_attr, row.Since(10), v11};
+  return {with_attr, row.Since(10), v11, v11.Since(24).Types("T", kFloatsBf16 | kInts)};
 }
 
 }  // namespace assay

@@ -4,6 +4,7 @@
 
 #include "interp/draw.h"
 #include "interp/movement.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
@@ -87,7 +88,9 @@ std::vector<OpSpec> ops_transpose() {
                    .Draw(DrawTranspose)
                    .Traits(kMovesData | kLayoutOnly)
                    .Class(Accuracy::kExact);
-  return {row, row.Since(13).Types("T", kAll13)};
+  std::vector<OpSpec> rows = {row};
+  PushAllTypes(rows, row, "T", {13, 21, 23, 24, 25});
+  return rows;
 }
 
 }  // namespace assay

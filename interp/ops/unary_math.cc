@@ -1,6 +1,7 @@
 // Mathematical functions of one operand: Abs, Exp, Log, Sqrt, Reciprocal, Floor, Ceil, Round, Sign,
 // Erf and the trigonometric and hyperbolic functions with their inverses (ONNX opset 6 to 13).
 #include "interp/ops/elementwise.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
@@ -155,6 +156,7 @@ std::vector<OpSpec> ops_unary_math() {
   AnalyticRows(rows);
   RoundingRows(rows);
   TrigonometricRows(rows);
+  PushBfloat16(rows, "T");
   return rows;
 }
 
