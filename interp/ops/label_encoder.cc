@@ -1,0 +1,207 @@
+// ai.onnx.ml operators on single values: LabelEncoder (version 1, 2, 4), Binarizer (1) and
+// ArrayFeatureExtractor (1).
+#include <map>
+
+#include "interp/movement.h"
+
+namespace assay {
+namespace {
+
+constexpr char kMl[] = "ai.onnx.ml";
+constexpr DTypeSet kLabels = Bit(DType::kString) | Bit(DType::kInt64) | Bit(DType::kFloat);
+constexpr DTypeSet kLabels4 =
+    kLabels | Bit(DType::kInt32) | Bit(DType::kInt16) | Bit(DType::kDouble);
+
+// ---- LabelEncoder: values_*[i] for keys_*[i], else default_*
+
+// A list of labels, wherever a node keeps it: keys_strings, values_int64s, keys_tensor, ..
+Tensor ListOf(const Node& node, const std::string& role) {
+  if (const AttrValue* v = node.Find(role + "_strings")) {
+    const auto& s = std::get<std::vector<std::string>>(*v);
+    return Tensor::Strings({static_cast<int64_t>(s.size())}, s);
+  }
+  if (const AttrValue* v = node.Find(role + "_int64s"))
+    return Tensor::Vector(std::get<std::vector<int64_t>>(*v));
+  if (const AttrValue* v = node.Find(role + "_floats")) {
+    const auto& f = std::get<std::vector<float>>(*v);
+    return Tensor::Floats({static_cast<int64_t>(f.size())}, f);
+  }
+  if (const AttrValue* v = node.Find(role + "_tensor")) return std::get<Tensor>(*v);
+  return {};
+}
+
+// Version 1: strings and their positions in classes_strings.
+struct Labels {
+  Tensor keys, values;
+};
+Labels LabelsOf(const OpSpec& spec, const Node& node, DType in) {
+  if (spec.since >= 2) return {ListOf(node, "keys"), ListOf(node, "values")};
+  Tensor classes = ListOf(node, "classes");
+  if (!classes.defined()) return {};
+  std::vector<int64_t> places(static_cast<size_t>(classes.size()));
+  for (size_t i = 0; i < places.size(); ++i) places[i] = static_cast<int64_t>(i);
+  Tensor positions = Tensor::Vector(places);
+  return in == DType::kString ? Labels{classes, positions} : Labels{positions, classes};
+}
+
+void EncoderRule(RuleContext& c) {
+  Labels l = LabelsOf(c.spec(), c.node(), c.dtype(0));
+  c.Require(l.keys.defined() && l.values.defined(), "the node has keys and values");
+  if (c.failed()) return;
+  c.Require(l.keys.size() == l.values.size(), "there are as many values as keys");
+  c.Require(l.keys.dtype() == c.dtype(0), "the keys have the type of X");
+  c.Require(Contains(c.spec().outputs[0].types, l.values.dtype()),
+            "the values have a type of this version");
+  if (c.Ranked(0))
+    c.Out(0, l.values.dtype(), c.Dims(0));
+  else
+    c.OutUnranked(0, l.values.dtype());
+}
+
+// What an element without a key becomes.
+Tensor Otherwise(const KernelContext& c, DType type) {
+  if (const AttrValue* v = c.Attr("default_tensor")) {
+    const Tensor& t = std::get<Tensor>(*v);
+    if (t.dtype() == type && t.size() == 1) return t;
+  }
+  if (type == DType::kString) return Tensor::Strings({1}, {c.String("default_string")});
+  Tensor t = Tensor::Make(type, {1}).value();
+  t.Set(0, IsFloat(type) ? static_cast<double>(c.Float("default_float"))
+                         : static_cast<double>(c.Int("default_int64")));
+  return t;
+}
+
+// Element i as a key that compares exactly; NaN equals NaN.
+std::string KeyOf(const Tensor& t, int64_t i) {
+  if (t.dtype() == DType::kString) return t.strings()[i];
+  if (!IsFloat(t.dtype())) return std::to_string(t.AsInt(i));
+  double v = t.AsDouble(i);
+  if (std::isnan(v)) return "nan";
+  if (v == 0) v = 0;  // of both signs
+  return std::string(reinterpret_cast<const char*>(&v), sizeof v);
+}
+
+Status EvalEncoder(KernelContext& c) {
+  const Tensor& x = c.in(0);
+  Labels l = LabelsOf(c.spec(), c.node(), x.dtype());
+  if (x.store() == Store::kField) l.keys = l.keys.To(Store::kField);
+  Tensor otherwise = Otherwise(c, l.values.dtype());
+  Tensor* y = TRY(c.Out(0));
+  std::map<std::string, int64_t> place;
+  for (int64_t i = 0; i < l.keys.size(); ++i) place.emplace(KeyOf(l.keys, i), i);
+  for (int64_t i = 0; i < x.size(); ++i) {
+    auto found = place.find(KeyOf(x, i));
+    const Tensor& from = found == place.end() ? otherwise : l.values;
+    int64_t at = found == place.end() ? 0 : found->second;
+    if (y->dtype() == DType::kString)
+      y->mutable_strings()[i] = from.strings()[at];
+    else if (y->dtype() == DType::kInt64)
+      y->mutable_data<int64_t>()[i] = from.AsInt(at);
+    else
+      y->Set(i, from.AsDouble(at));
+  }
+  return {};
+}
+
+OpSpec Encoder(int since) {
+  OpSpec row = Op("LabelEncoder", since, kMl)
+                   .In("X", "T1",
+                       since == 1   ? Bit(DType::kString) | Bit(DType::kInt64)
+                       : since == 2 ? kLabels
+                                    : kLabels4)
+                   .Out("Y", "T2",
+                        since == 1   ? Bit(DType::kString) | Bit(DType::kInt64)
+                        : since == 2 ? kLabels
+                                     : kLabels4)
+                   .String("default_string", "_Unused")
+                   .Int("default_int64", -1, {.lo = -1, .hi = 1});
+  auto list = [&](const std::string& name, AttrType type) {
+    row.Attr({name, type, false, std::nullopt, {}});
+  };
+  if (since == 1) list("classes_strings", AttrType::kStrings);
+  for (const char* role : {"keys", "values"}) {
+    if (since == 1) break;
+    list(std::string(role) + "_strings", AttrType::kStrings);
+    list(std::string(role) + "_int64s", AttrType::kInts);
+    list(std::string(role) + "_floats", AttrType::kFloats);
+    if (since >= 4) list(std::string(role) + "_tensor", AttrType::kTensor);
+  }
+  if (since >= 2) row.Float("default_float", -0.0f);
+  if (since >= 4) list("default_tensor", AttrType::kTensor);
+  return row.Rule(EncoderRule)
+      .Eval(EvalEncoder)
+      .Traits(kNotGenerated | kDiscontinuous)
+      .Class(Accuracy::kExact);
+}
+
+// ---- Binarizer: x > threshold
+
+Status EvalBinarizer(KernelContext& c) {
+  Tensor* y = TRY(c.Out(0));
+  return VisitNumeric(c.in(0), [&](auto zero) -> Status {
+    using T = decltype(zero);
+    for (int64_t i = 0; i < y->size(); ++i) {
+      T x = c.data<T>(0)[i];
+      bool above;
+      if constexpr (std::is_integral_v<T>)
+        above = static_cast<double>(x) > static_cast<double>(c.Float("threshold"));
+      else
+        above = x > T(static_cast<double>(c.Float("threshold")));
+      y->mutable_data<T>()[i] = above ? T(1) : T(0);
+    }
+    return {};
+  });
+}
+
+// ---- ArrayFeatureExtractor: elements Y of X's last axis
+
+void ExtractorRule(RuleContext& c) {
+  c.OutUnranked(0, c.dtype(0));
+  if (!c.Ranked(0) || !c.Ranked(1)) return;
+  c.Require(c.Rank(0) >= 1, "X has an axis");
+  if (c.failed()) return;
+  std::vector<Dim> dims = c.Dims(0);
+  if (dims.size() == 1) dims.insert(dims.begin(), Dim(1));
+  dims.back() = Product(c.Dims(1));
+  c.Out(0, c.dtype(0), dims);
+}
+
+Status EvalExtractor(KernelContext& c) {
+  const Tensor& x = c.in(0);
+  Tensor* y = TRY(c.Out(0));
+  const int64_t n = x.dim(x.rank() - 1), each = c.in(1).size();
+  std::vector<int64_t> places;
+  TRY(ReadIndices(
+      c, 1, [&](int64_t) { return n; }, &places));
+  return VisitBytes(x, [&](auto zero) -> Status {
+    using T = decltype(zero);
+    for (int64_t i = 0; i < y->size(); ++i)
+      MutableElementsOf<T>(*y)[i] = ElementsOf<T>(x)[i / each * n + places[i % each]];
+    return {};
+  });
+}
+
+}  // namespace
+
+std::vector<OpSpec> ops_label_encoder() {
+  constexpr DTypeSet kNumbers = Bit(DType::kFloat) | Bit(DType::kDouble) | kIndexInts;
+  OpSpec binarizer = Op("Binarizer", 1, kMl)
+                         .In("X", "T", kNumbers)
+                         .Out("Y", "T", kNumbers)
+                         .Float("threshold", 0, {.floats = {0.0, 1.0}});
+  binarizer.Rule(SameAsInput0)
+      .Eval(EvalBinarizer)
+      .Traits(kNotGenerated | kDiscontinuous)
+      .Class(Accuracy::kExact);
+  OpSpec extractor = Op("ArrayFeatureExtractor", 1, kMl)
+                         .In("X", "T", kNumbers | Bit(DType::kString))
+                         .In("Y", "", Bit(DType::kInt64))
+                         .Out("Z", "T", kNumbers | Bit(DType::kString))
+                         .Rule(ExtractorRule)
+                         .Eval(EvalExtractor)
+                         .Traits(kNotGenerated | kMovesData)
+                         .Class(Accuracy::kExact);
+  return {Encoder(1), Encoder(2), Encoder(4), binarizer, extractor};
+}
+
+}  // namespace assay
