@@ -1,7 +1,8 @@
-// StringConcat and StringSplit (ONNX opset 20) and StringNormalizer (10).
+// StringConcat, StringSplit and RegexFullMatch (ONNX opset 20) and StringNormalizer (10).
 #include "interp/movement.h"
 #include "interp/ops/elementwise.h"
 #include "interp/ops/utf8.h"
+#include "interp/regex.h"
 
 namespace assay {
 namespace {
@@ -135,6 +136,22 @@ Status EvalNormalizer(KernelContext& c) {
   return {};
 }
 
+// ---- RegexFullMatch: does the pattern match all of each string?
+
+void RegexRule(RuleContext& c) { OutLike(c, 0, DType::kBool); }
+
+Status EvalRegex(KernelContext& c) {
+  if (!c.HasAttr("pattern")) return Invalid("attribute 'pattern' is missing");
+  Regex regex = TRY(Regex::Parse(c.String("pattern")));
+  Tensor* y = TRY(c.Out(0));
+  const std::vector<std::string>& x = c.in(0).strings();
+  int64_t bytes = 0;
+  for (const std::string& s : x) TRY(ChargeText(c, &bytes, s.size()));
+  TRY(c.Charge({std::max<int64_t>(bytes, 1), regex.size()}));
+  for (size_t i = 0; i < x.size(); ++i) y->mutable_data<bool>()[i] = regex.Matches(x[i]);
+  return {};
+}
+
 OpSpec Row(const char* name, int since) {
   return Op(name, since).Traits(kNotGenerated).Class(Accuracy::kExact);
 }
@@ -161,6 +178,15 @@ std::vector<OpSpec> ops_strings() {
           .Eval(EvalSplit)
           .Example(
               "opset 20 graph(string[2] x) -> (y, n) { y, n = StringSplit(x) {delimiter=\".\"} }"),
+      Row("RegexFullMatch", 20)
+          .In("X", "T1", kStrings)
+          .Out("Y", "T2", kBoolSet)
+          .Attr({"pattern", AttrType::kString, false, std::nullopt, {}})
+          .Rule(RegexRule)
+          .Eval(EvalRegex)
+          .Traits(kElementwise | kDiscontinuous)
+          .Example(
+              "opset 20 graph(string[2] x) -> (y) { y = RegexFullMatch(x) {pattern=\"[a-m]+\"} }"),
       Row("StringNormalizer", 10)
           .In("X", "", kStrings)
           .Out("Y", "", kStrings)
