@@ -1,7 +1,7 @@
 // Activations of one operand: Relu, LeakyRelu, Elu, Selu, Celu, ThresholdedRelu, HardSigmoid,
 // HardSwish, Sigmoid, Tanh, Softplus, Softsign, Gelu, Mish (ONNX opset 1 to 20). PRelu, Clip and
 // Shrink are in clip.cc.
-#include "interp/ops/elementwise.h"
+#include "interp/ops/gelu.h"
 #include "interp/ops/versions.h"
 
 namespace assay {
@@ -119,40 +119,6 @@ struct HardSwishFn {  // x max(0, min(1, x / 6 + 1/2))
   T sixth, half;
   explicit HardSwishFn(const KernelContext&) : sixth(One<T>() / T(6)), half(T(0.5)) {}
   T operator()(T x) const { return x * HardSigmoid(x, sixth, half); }
-};
-
-// A number of the specification as graphs that spell an operator out hold it: rounded to the
-// operand's type.
-double RoundedTo(DType t, double v) {
-  switch (t) {
-    case DType::kDouble:
-      return v;
-    case DType::kFloat16:
-      return HalfToFloat(FloatToHalf(static_cast<float>(v)));
-    case DType::kBfloat16:
-      return Bfloat16ToFloat(FloatToBfloat16(static_cast<float>(v)));
-    default:
-      return static_cast<float>(v);
-  }
-}
-
-template <class T>
-struct GeluErfFn {  // x/2 (1 + erf(x / sqrt 2))
-  T half, root;
-  explicit GeluErfFn(const KernelContext&) : half(T(0.5)), root(T(1.41421356237309504880)) {}
-  T operator()(T x) const { return half * x * (One<T>() + ScalarErf(x / root)); }
-};
-
-template <class T>
-struct GeluTanhFn {  // x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))
-  T half, root, cubic;
-  explicit GeluTanhFn(const KernelContext& c)
-      : half(T(0.5)),
-        root(T(0.79788456080286535588)),
-        cubic(T(RoundedTo(c.in(0).dtype(), 0.044715))) {}
-  T operator()(T x) const {
-    return half * x * (One<T>() + ScalarTanh(root * (x + cubic * x * x * x)));
-  }
 };
 
 Status EvalGelu(KernelContext& c) {
