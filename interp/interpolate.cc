@@ -118,11 +118,58 @@ int64_t NearestOf(const ResizedAxis& a, const Interpolation& how, int64_t x) {
   return std::clamp<int64_t>(c.whole + (up ? 1 : 0), 0, a.in - 1);
 }
 
+namespace {
+
+// The kernel at distance d, whose value as a real number is `real`: a triangle, or Keys' cubic.
+template <class S>
+S KernelAt(S d, double real, const Interpolation& how) {
+  if (real < 0) d = -d, real = -real;
+  const S one = S(1);
+  if (how.mode != "cubic") return real < 1 ? one - d : S(0);
+  const S a = S(static_cast<double>(how.cubic_a));
+  if (real <= 1) return ((a + S(2)) * d - (a + S(3))) * d * d + one;
+  if (real < 2) return ((a * d - S(5) * a) * d + S(8) * a) * d - S(4) * a;
+  return S(0);
+}
+
+// First neighbour of a place, relative to the whole part of its coordinate; there are 2 - 2 *
+// first.
+int64_t FirstTap(const ResizedAxis& a, const Interpolation& how) {
+  const int64_t reach = how.mode == "cubic" ? 2 : 1;
+  if (!how.antialias || a.scale.num >= a.scale.den) return 1 - reach;
+  // floor(-reach / scale) + 1; further out than this every tap reads an edge.
+  Wide first = 1 - (reach * a.scale.den + a.scale.num - 1) / a.scale.num;
+  return static_cast<int64_t>(std::max<Wide>(first, -2 * static_cast<Wide>(a.in) - 2));
+}
+
+// Weights of the taps from `first` on around a coordinate's part. Stretched filters are scaled to
+// sum 1.
+template <class S>
+void Stretched(const ResizedAxis& a, const Interpolation& how, const Coordinate& c, int64_t first,
+               int taps, S* w) {
+  const bool shrinks = a.scale.num < a.scale.den;
+  const S scale = shrinks ? Real(a.scale.num, S()) / Real(a.scale.den, S()) : S(1);
+  const double real =
+      shrinks ? static_cast<double>(a.scale.num) / static_cast<double>(a.scale.den) : 1;
+  const S part = Real(c.part, S()) / Real(c.den, S());
+  const double real_part = static_cast<double>(c.part) / static_cast<double>(c.den);
+  S sum = S(0);
+  for (int k = 0; k < taps; ++k) {
+    double distance = (static_cast<double>(first + k) - real_part) * real;
+    w[k] = KernelAt<S>((Real(static_cast<Wide>(first + k), S()) - part) * scale, distance, how);
+    sum += w[k];
+  }
+  for (int k = 0; k < taps; ++k) w[k] /= sum;
+}
+
+}  // namespace
+
 template <class S>
 AxisWeights<S> WeightsOf(const ResizedAxis& a, const Interpolation& how) {
   AxisWeights<S> r;
   bool cubic = how.mode == "cubic";
-  r.taps = cubic ? 4 : 2;
+  const int64_t first = FirstTap(a, how);
+  r.taps = static_cast<int>(2 - 2 * first);
   r.places.resize(static_cast<size_t>(a.out * r.taps));
   r.weights.resize(r.places.size());
   r.outside.resize(static_cast<size_t>(a.out));
@@ -130,13 +177,15 @@ AxisWeights<S> WeightsOf(const ResizedAxis& a, const Interpolation& how) {
     Coordinate c = CoordinateOf(a, how.coordinates, x);
     S* w = r.weights.data() + x * r.taps;
     S part = Real(c.part, S()) / Real(c.den, S());
-    if (cubic)
+    if (how.antialias)
+      Stretched(a, how, c, first, r.taps, w);
+    else if (cubic)
       Cubic(part, S(static_cast<double>(how.cubic_a)), w);
     else
       Linear(part, w);
     S sum = S(0);
     for (int k = 0; k < r.taps; ++k) {
-      int64_t place = c.whole + k - (cubic ? 1 : 0);
+      int64_t place = c.whole + k + first;
       if (how.exclude_outside && (place < 0 || place >= a.in)) w[k] = S(0);
       r.places[x * r.taps + k] = std::clamp<int64_t>(place, 0, a.in - 1);
       sum += w[k];

@@ -39,6 +39,7 @@ struct Interpolation {
       "round_prefer_floor";  // or "simple": floor where the axis grows, ceil where it shrinks
   bool exclude_outside = false;
   float cubic_a = -0.75f;
+  bool antialias = false;  // where an axis shrinks, the filter grows with it (Resize-18)
 };
 
 // The coordinate in X of place x of the axis: whole + part / den with 0 <= part < den. `outside`:
@@ -59,8 +60,8 @@ int64_t NearestOf(const ResizedAxis& axis, const Interpolation& how, int64_t x);
 // No place of the axis moves, whatever the mode.
 bool IsIdentity(const ResizedAxis& axis, const std::string& coordinates);
 
-// Weights of the 2 (linear) or 4 (cubic) neighbours of each place of the axis, `taps` a place, and
-// their places in X, clamped to it. S is double or Fp.
+// Weights of the 2 (linear) or 4 (cubic) neighbours of each place of the axis, of more with antialias,
+// `taps` a place, and their places in X, clamped to it. S is double or Fp.
 template <class S>
 struct AxisWeights {
   int taps = 2;

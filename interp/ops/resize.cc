@@ -256,13 +256,16 @@ Status ResizeKernel(KernelContext& c) {
   if (y->size() == 0) return {};
   const Tensor& x = c.in(0);
   if (x.size() == 0) return Invalid("an axis without places does not grow");
-  if (c.spec().since >= 18 && c.Int("antialias") != 0)
-    return Unsupported("antialias is not supported");
   Interpolation how = HowOf(c);
+  how.antialias = c.spec().since >= 18 && c.Int("antialias") != 0;
   std::vector<ResizedAxis> axes = TRY(AxesOf(c, y->shape()));
   // Maps and weights: up to 4 neighbours a place, a place and a weight each.
   double scratch = 16.0 * static_cast<double>(x.size() + y->size());
-  for (const ResizedAxis& a : axes) scratch += 64.0 * static_cast<double>(a.out);
+  // A filter that grows reaches over at most 4 elements of X a place and per element that it
+  // shrinks.
+  for (const ResizedAxis& a : axes)
+    scratch += 64.0 * static_cast<double>(a.out) +
+               (how.antialias ? 128.0 * static_cast<double>(a.in) : 0.0);
   if (scratch > static_cast<double>(c.limits().bytes))
     return LimitHit("interpolating takes more than the byte limit");
   Tensor fill = TRY(c.Scratch(y->dtype(), {1}));
