@@ -228,7 +228,7 @@ graph(float[2,3,4] x, float[2,5,4] z) -> (float[2,3,5] y) {
 graph(float[2,1,2] x) -> (float[2,1,1,1] y) {
   w = float[1,1,2] {0.5, -0.4}
   r = float[1,1,1] {0.3}
-  b = float[1,2] {0.2, 0.1}
+  b = float[1,2] {0.25, 0.125}
   y = RNN(x, w, r, b) {hidden_size=1}
 })"},
               BiasHalvesArguments, MergeHalves));
