@@ -32,7 +32,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options(-Wno-restrict)
   if(ASSAY_WERROR)
     add_compile_options(-Wno-error=maybe-uninitialized -Wno-error=array-bounds
-                        -Wno-error=stringop-overflow -Wno-error=stringop-overread)
+                        -Wno-error=stringop-overflow -Wno-error=stringop-overread -Wno-error=free-nonheap-object)
   endif()
 endif()
 if(ASSAY_WERROR)

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "interp/kernels.h"
+#include "interp/onnx_io.h"
 
 namespace assay {
 namespace {
@@ -23,12 +24,15 @@ Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const
     if (!inputs[i]) continue;
     types[i] = TypeInfo::Of(*inputs[i]);
     type_ptrs[i] = &types[i];
-    if (IsHalf(inputs[i]->dtype()) && inputs[i]->store() == Store::kNative && !spec.Has(kMovesData)) {
+    bool as_it_is = spec.Has(kMovesData) || spec.Has(kRunsGraphs);
+    if (IsHalf(inputs[i]->dtype()) && inputs[i]->store() == Store::kNative && !as_it_is) {
       widened[i] = Widen(*inputs[i]);
       args[i] = &widened[i];
     }
   }
-  std::vector<TypeInfo> inferred = TRY(InferNodeAt(opset, spec, node, type_ptrs, args));
+  // What a node with subgraphs makes is known when they have run.
+  std::vector<TypeInfo> inferred(node.outputs.size());
+  if (!spec.Has(kRunsGraphs)) inferred = TRY(InferNodeAt(opset, spec, node, type_ptrs, args));
   if (!spec.eval) return Unsupported("operator " + spec.name + " has no kernel");
   KernelContext context(spec, node, std::move(args), std::move(inferred), store, limits, opset, constants);
   TRY(spec.eval(context));
@@ -50,9 +54,23 @@ Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const
   return out;
 }
 
-Result<Program> Program::Compile(const Model& model) {
+Result<Program> Program::Compile(const Model& model) { return CompileWith(model, false); }
+
+Result<Program> Program::CompileBody(const Graph& body, const std::vector<std::string>& captured,
+                                     const std::map<std::string, int>& opsets) {
+  Model m;
+  m.graph = body;
+  m.opsets = opsets;
+  for (const std::string& name : captured) {
+    if (!m.graph.FindInput(name)) m.graph.inputs.push_back({name, DType::kUndefined, std::nullopt, {}});
+  }
+  return CompileWith(m, true);
+}
+
+Result<Program> Program::CompileWith(const Model& model, bool body) {
   Program p;
   p.model_ = model;
+  p.body_ = body;
   const Graph& g = p.model_.graph;
   auto slot = [&](const std::string& name) {
     auto [it, fresh] = p.slots_.emplace(name, static_cast<int>(p.slot_names_.size()));
@@ -61,7 +79,9 @@ Result<Program> Program::Compile(const Model& model) {
   };
   p.required_ = g.RequiredInputs();
   for (const ValueInfo& v : p.required_) {
-    if (v.dtype == DType::kUndefined) return Unsupported("input '" + v.name + "' is not a tensor");
+    if (!body && v.dtype == DType::kUndefined && ListTypeOf(v).kind == DType::kUndefined) {
+      return Unsupported("input '" + v.name + "' is not a tensor");
+    }
     p.input_slots_.push_back(slot(v.name));
   }
   for (size_t i = 0; i < g.initializers.size(); ++i) {
@@ -75,7 +95,7 @@ Result<Program> Program::Compile(const Model& model) {
   for (const NodePtr& n : order) {
     const OpSpec* row = TRY(RowFor(model, *n));
     Step step{n, row, {}, {}, model.Opset(n->domain)};
-    for (const std::string& i : n->inputs) {
+    for (const std::string& i : OperandsOf(*n)) {
       auto made = i.empty() ? p.slots_.end() : p.slots_.find(i);
       if (!i.empty() && made == p.slots_.end()) return Invalid("nothing makes input '" + i + "'", NodeLabel(*n));
       step.inputs.push_back(i.empty() ? -1 : made->second);
@@ -106,6 +126,8 @@ Status Program::CheckInputs(const std::vector<Tensor>& inputs) const {
   for (size_t i = 0; i < inputs.size(); ++i) {
     const ValueInfo& want = required_[i];
     const Tensor& got = inputs[i];
+    // A subgraph gets what its node computed; the declaration of a list is kept elsewhere.
+    if (body_ || (want.dtype == DType::kUndefined && IsList(got.dtype()))) continue;
     bool fits = want.dtype == got.dtype();
     if (fits && want.shape) {
       fits = want.shape->size() == got.shape().size();

@@ -37,6 +37,9 @@ struct Execution {
 class Program {
  public:
   static Result<Program> Compile(const Model& model);
+  // A subgraph of a node: its inputs need no declared types, and what it captures follows them (`captured`).
+  static Result<Program> CompileBody(const Graph& body, const std::vector<std::string>& captured,
+                                     const std::map<std::string, int>& opsets);
   // `inputs` in the order of graph.RequiredInputs(), with their declared element types. Floating-point inputs
   // may come natively or already in options.store. Symbols in declared shapes bind to the extents given.
   Result<Execution> Run(const std::vector<Tensor>& inputs, const ExecOptions& options = {}) const;
@@ -49,9 +52,11 @@ class Program {
     std::vector<int> inputs, outputs;   // slots; -1: absent
     int opset;
   };
+  static Result<Program> CompileWith(const Model& model, bool body);
   // The type a caller's tensor must have: as declared, symbols free.
   Status CheckInputs(const std::vector<Tensor>& inputs) const;
   Model model_;
+  bool body_ = false;
   std::vector<Step> steps_;
   std::vector<ValueInfo> required_;
   std::vector<int> input_slots_, output_slots_, last_use_;
@@ -63,7 +68,7 @@ class Program {
 // Compile and run once.
 Result<Execution> Run(const Model& model, const std::vector<Tensor>& inputs, const ExecOptions& options = {});
 
-// Evaluates one node on given inputs (null: absent); rule first, then kernel. `constants`: bit i says that input i
+// Evaluates one node on its operands (OperandsOf; null: absent); rule first, then kernel. `constants`: bit i says that input i
 // does not depend on data, so that an integer in it means itself in the field too.
 Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
                                      Store store, const Limits& limits, int opset, uint32_t constants = 0);

@@ -109,6 +109,19 @@ std::vector<std::string> ReadBy(const Node& node) {
   return reads;
 }
 
+std::vector<std::string> OperandsOf(const Node& node) {
+  std::vector<std::string> operands = node.inputs;
+  std::vector<std::string> captured;
+  for (const Attribute& a : node.attrs) {
+    if (auto g = std::get_if<std::shared_ptr<const Graph>>(&a.value)) Captures(**g, &captured);
+  }
+  for (std::string& c : captured) {
+    bool seen = std::find(operands.begin() + static_cast<ptrdiff_t>(node.inputs.size()), operands.end(), c) != operands.end();
+    if (!c.empty() && !seen) operands.push_back(std::move(c));
+  }
+  return operands;
+}
+
 std::unordered_map<std::string, int> Graph::Producers() const {
   std::unordered_map<std::string, int> made;
   for (size_t i = 0; i < nodes.size(); ++i) {

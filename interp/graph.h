@@ -111,6 +111,9 @@ struct Graph {
 // Values read by a node, those captured by its subgraphs included.
 std::vector<std::string> ReadBy(const Node& node);
 
+// What a node is evaluated on: its inputs ("" where absent), then each value that its subgraphs capture, once.
+std::vector<std::string> OperandsOf(const Node& node);
+
 // Nodes in a topological order (stable: the file order where it is one). Errors: a cycle, a value that nobody
 // makes, two makers of one value.
 Result<std::vector<NodePtr>> Sorted(const Graph& graph);

@@ -4,6 +4,7 @@
 #include <climits>
 
 #include "interp/exec.h"
+#include "interp/onnx_io.h"
 
 namespace assay {
 namespace {
@@ -46,7 +47,9 @@ Status CheckArity(const OpSpec& spec, const Node& node, const std::vector<const 
                    (n > spec.MaxInputs() ? " inputs; got " + std::to_string(n) : " outputs; got " + std::to_string(m)));
   }
   for (int i = 0; i < static_cast<int>(spec.inputs.size()); ++i) {
-    if (spec.inputs[i].arity != Arity::kOptional && (i >= n || !inputs[i])) {
+    // Loop has any number of states, none included.
+    bool any_number = spec.inputs[i].arity == Arity::kVariadic && spec.Has(kRunsGraphs);
+    if (spec.inputs[i].arity != Arity::kOptional && !any_number && (i >= n || !inputs[i])) {
       return Invalid("input " + std::to_string(i) + " (" + spec.inputs[i].name + ") is missing");
     }
   }
@@ -91,24 +94,29 @@ std::string NodeLabel(const Node& node) {
 
 Result<std::vector<TypeInfo>> InferNode(const OpSpec& spec, const Node& node,
                                         const std::vector<const TypeInfo*>& inputs,
-                                        const std::vector<const Tensor*>& values) {
+                                        const std::vector<const Tensor*>& values, const BodyTypes* bodies) {
+  if (inputs.size() > node.inputs.size()) {  // captures follow
+    auto own = static_cast<ptrdiff_t>(node.inputs.size());
+    return InferNode(spec, node, {inputs.begin(), inputs.begin() + own}, {values.begin(), values.begin() + own}, bodies);
+  }
   TRY(CheckArity(spec, node, inputs));
   TRY(CheckAttributes(spec, node));
   TRY(CheckElementTypes(spec, inputs));
   RuleContext context(spec, node, inputs, values);
+  context.Bodies(bodies);
   spec.rule(context);
   if (context.failed()) {
     std::string got;
     for (const TypeInfo* t : inputs) got += (got.empty() ? "" : ", ") + (t ? t->ToString() : std::string("none"));
-    return Invalid(context.failure() + " (inputs " + got + ")");
+    return Error{context.code(), context.failure() + " (inputs " + got + ")", {}};
   }
   return context.result();
 }
 
 Result<std::vector<TypeInfo>> InferNodeAt(int opset, const OpSpec& spec, const Node& node,
                                           const std::vector<const TypeInfo*>& inputs,
-                                          const std::vector<const Tensor*>& values) {
-  Result<std::vector<TypeInfo>> out = InferNode(spec, node, inputs, values);
+                                          const std::vector<const Tensor*>& values, const BodyTypes* bodies) {
+  Result<std::vector<TypeInfo>> out = InferNode(spec, node, inputs, values, bodies);
   bool newer = spec.domain.empty() && opset > kNewestOpset && spec.since <= kNewestOpset;
   if (out.ok() || !newer || out.error().code != Code::kInvalid) return out;
   return Unsupported(out.error().message + "; opset " + std::to_string(opset) + " may allow it, " + spec.name +
@@ -179,6 +187,93 @@ void FoldConstant(const OpSpec& spec, const Node& node, const std::vector<const 
 
 }  // namespace
 
+namespace {
+
+TypeInfo DeclaredType(const ValueInfo& v, const std::map<std::string, int64_t>& bindings) {
+  if (v.dtype != DType::kUndefined) return FromDeclaration(v, bindings);
+  ListType list = ListTypeOf(v);
+  return list.kind == DType::kUndefined ? TypeInfo{} : TypeInfo::ListOf(list.kind, list.of);
+}
+
+Status InferGraph(const Graph& g, const Model& model, Inference* known);
+
+// What a subgraph of `node` gives, in the scope of `outer`.
+Result<std::vector<TypeInfo>> InferBody(const Graph& body, const std::vector<TypeInfo>& inputs, const Node& node,
+                                        const Model& model, const Inference& outer) {
+  Inference known;
+  std::vector<std::string> operands = OperandsOf(node);
+  for (size_t i = node.inputs.size(); i < operands.size(); ++i) {
+    auto type = outer.types.find(operands[i]);
+    if (type == outer.types.end()) continue;
+    known.types.insert(*type);
+    auto value = outer.constants.find(operands[i]);
+    if (value != outer.constants.end()) known.constants.insert(*value);
+  }
+  if (inputs.size() != body.inputs.size()) {
+    return Invalid("the subgraph has " + std::to_string(body.inputs.size()) + " inputs and is given " +
+                   std::to_string(inputs.size()));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    bool given = inputs[i].dtype != DType::kUndefined;
+    known.types[body.inputs[i].name] = given ? inputs[i] : DeclaredType(body.inputs[i], {});
+  }
+  TRY(InferGraph(body, model, &known));
+  std::vector<TypeInfo> outputs;
+  for (const ValueInfo& o : body.outputs) outputs.push_back(known.types.at(o.name));
+  return outputs;
+}
+
+bool HasBody(const Node& n) {
+  return std::any_of(n.attrs.begin(), n.attrs.end(), [](const Attribute& a) { return TypeOf(a.value) == AttrType::kGraph; });
+}
+
+// `known`: the types of the graph's inputs and of what it captures; the rest is added.
+Status InferGraph(const Graph& g, const Model& model, Inference* known) {
+  for (const Initializer& i : g.initializers) {
+    if (!i.value.defined()) return Unsupported("initializer '" + i.name + "' is of an element type that is not supported");
+    known->types[i.name] = TypeInfo::Of(i.value);
+    // A default of a graph input may be overridden: its type is fixed, its value is not.
+    if (!g.FindInput(i.name)) known->constants[i.name] = i.value;
+  }
+  std::vector<NodePtr> order = TRY(Sorted(g));
+  for (const NodePtr& n : order) {
+    const OpSpec* spec = TRY(RowFor(model, *n));
+    std::vector<const TypeInfo*> types;
+    std::vector<const Tensor*> values;
+    for (const std::string& name : OperandsOf(*n)) {
+      if (name.empty()) {
+        types.push_back(nullptr);
+        values.push_back(nullptr);
+        continue;
+      }
+      auto it = known->types.find(name);
+      if (it == known->types.end()) return Invalid("nothing makes input '" + name + "'", NodeLabel(*n));
+      types.push_back(&it->second);
+      auto c = known->constants.find(name);
+      values.push_back(c == known->constants.end() ? nullptr : &c->second);
+    }
+    BodyTypes bodies = [&](const Graph& body, const std::vector<TypeInfo>& inputs) {
+      return InferBody(body, inputs, *n, model, *known);
+    };
+    bool has_body = HasBody(*n);
+    Result<std::vector<TypeInfo>> out =
+        InferNodeAt(model.Opset(spec->domain), *spec, *n, types, values, has_body ? &bodies : nullptr);
+    if (!out.ok()) return out.error().In(NodeLabel(*n));
+    if (!has_body) FoldConstant(*spec, *n, types, values, *out, model.Opset(n->domain), known);
+    for (size_t i = 0; i < n->outputs.size(); ++i) {
+      if (n->outputs[i].empty()) continue;
+      auto folded = known->constants.find(n->outputs[i]);
+      known->types[n->outputs[i]] = folded == known->constants.end() ? (*out)[i] : TypeInfo::Of(folded->second);
+    }
+  }
+  for (const ValueInfo& o : g.outputs) {
+    if (!known->types.count(o.name)) return Invalid("nothing makes graph output '" + o.name + "'");
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<Inference> Infer(const Model& model, const std::map<std::string, int64_t>& bindings, const Limits& limits) {
   const Graph& g = model.graph;
   if (static_cast<int64_t>(g.nodes.size()) > limits.nodes) {
@@ -186,45 +281,11 @@ Result<Inference> Infer(const Model& model, const std::map<std::string, int64_t>
   }
   Inference known;
   for (const ValueInfo& v : g.inputs) {
-    if (v.dtype == DType::kUndefined) return Unsupported("input '" + v.name + "' is not a tensor");
-    known.types[v.name] = FromDeclaration(v, bindings);
+    TypeInfo type = DeclaredType(v, bindings);
+    if (type.dtype == DType::kUndefined) return Unsupported("input '" + v.name + "' is not a tensor");
+    known.types[v.name] = std::move(type);
   }
-  for (const Initializer& i : g.initializers) {
-    if (!i.value.defined()) return Unsupported("initializer '" + i.name + "' is of an element type that is not supported");
-    known.types[i.name] = TypeInfo::Of(i.value);
-    // A default of a graph input may be overridden: its type is fixed, its value is not.
-    if (!g.FindInput(i.name)) known.constants[i.name] = i.value;
-  }
-  std::vector<NodePtr> order = TRY(Sorted(g));
-  for (const NodePtr& n : order) {
-    const OpSpec* spec = TRY(RowFor(model, *n));
-    std::vector<const TypeInfo*> types;
-    std::vector<const Tensor*> values;
-    for (const std::string& name : n->inputs) {
-      if (name.empty()) {
-        types.push_back(nullptr);
-        values.push_back(nullptr);
-        continue;
-      }
-      auto it = known.types.find(name);
-      if (it == known.types.end()) return Invalid("nothing makes input '" + name + "'", NodeLabel(*n));
-      types.push_back(&it->second);
-      auto c = known.constants.find(name);
-      values.push_back(c == known.constants.end() ? nullptr : &c->second);
-    }
-    Result<std::vector<TypeInfo>> out =
-        InferNodeAt(model.Opset(spec->domain), *spec, *n, types, values);
-    if (!out.ok()) return out.error().In(NodeLabel(*n));
-    FoldConstant(*spec, *n, types, values, *out, model.Opset(n->domain), &known);
-    for (size_t i = 0; i < n->outputs.size(); ++i) {
-      if (n->outputs[i].empty()) continue;
-      auto folded = known.constants.find(n->outputs[i]);
-      known.types[n->outputs[i]] = folded == known.constants.end() ? (*out)[i] : TypeInfo::Of(folded->second);
-    }
-  }
-  for (const ValueInfo& o : g.outputs) {
-    if (!known.types.count(o.name)) return Invalid("nothing makes graph output '" + o.name + "'");
-  }
+  TRY(InferGraph(g, model, &known));
   return known;
 }
 

@@ -15,11 +15,11 @@ std::string NodeLabel(const Node& node);
 
 // Checks one node against its row (arity, attribute names and types, element types), runs the rule and returns
 // what is known of the outputs. `inputs[i]` null: absent. `values[i]` null: value not known.
-// `overlay`: unknown integer attributes, for the solver; with it or with unknown extents `*maybe` tells that
-// some requirement is not decided.
+// What subgraphs capture may follow the inputs (OperandsOf); `bodies` infers subgraphs.
 Result<std::vector<TypeInfo>> InferNode(const OpSpec& spec, const Node& node,
                                         const std::vector<const TypeInfo*>& inputs,
-                                        const std::vector<const Tensor*>& values);
+                                        const std::vector<const Tensor*>& values,
+                                        const BodyTypes* bodies = nullptr);
 
 // The table holds every version of its operators up to this operator set of ai.onnx, and some later ones.
 inline constexpr int kNewestOpset = 26;
@@ -28,7 +28,8 @@ inline constexpr int kNewestOpset = 26;
 // not Invalid, when that operator set is newer than the table (kNewestOpset) and may have changed the operator.
 Result<std::vector<TypeInfo>> InferNodeAt(int opset, const OpSpec& spec, const Node& node,
                                           const std::vector<const TypeInfo*>& inputs,
-                                          const std::vector<const Tensor*>& values);
+                                          const std::vector<const Tensor*>& values,
+                                          const BodyTypes* bodies = nullptr);
 
 // The row for a node of a model, or the error: unknown operator or domain is Unsupported.
 Result<const OpSpec*> RowFor(const Model& model, const Node& node);

@@ -1,5 +1,7 @@
 #include "interp/kernels.h"
 
+#include "interp/exec.h"
+
 namespace assay {
 
 namespace {
@@ -51,6 +53,46 @@ Result<Tensor*> KernelContext::Out(int i, Shape shape) {
   CHECK(i < outputs());
   outputs_[i] = TRY(Tensor::Make(inferred_[i].dtype, std::move(shape), ScratchStore(inferred_[i].dtype), limits_));
   return &outputs_[i];
+}
+
+Result<KernelContext::Body> KernelContext::MakeBody(const char* attr) const {
+  const AttrValue* value = node_.Find(attr);
+  auto graph = value ? std::get_if<std::shared_ptr<const Graph>>(value) : nullptr;
+  if (!graph || !*graph) return Invalid(std::string("attribute '") + attr + "' is not a graph");
+  Body body;
+  // Bodies use the node's operator set, and the newest we know of others.
+  std::map<std::string, int> opsets = {{"", opset_}, {"ai.onnx.ml", 5}, {"com.microsoft", 1}};
+  std::vector<std::string> operands = OperandsOf(node_), captured;
+  for (size_t i = node_.inputs.size(); i < operands.size() && i < inputs_.size(); ++i) {
+    if ((*graph)->FindInput(operands[i]) || !inputs_[i]) continue;
+    captured.push_back(operands[i]);
+    body.captured_.push_back(*inputs_[i]);
+  }
+  body.inputs_ = (*graph)->inputs.size();
+  body.outputs_ = (*graph)->outputs.size();
+  Program program = TRY(Program::CompileBody(**graph, captured, opsets));
+  body.program_ = std::make_shared<const Program>(std::move(program));
+  body.store_ = store_;
+  body.limits_ = limits_;
+  body.start_ = std::chrono::steady_clock::now();
+  return body;
+}
+
+DType KernelContext::Body::output_dtype(size_t i) const { return program_->model().graph.outputs[i].dtype; }
+
+Result<std::vector<Tensor>> KernelContext::Body::Run(std::vector<Tensor> inputs) const {
+  if (inputs.size() != inputs_) {
+    return Invalid("the subgraph has " + std::to_string(inputs_) + " inputs and is given " + std::to_string(inputs.size()));
+  }
+  ExecOptions options;
+  options.store = store_;
+  options.limits = limits_;
+  std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start_;
+  options.limits.seconds -= taken.count();
+  if (options.limits.seconds <= 0) return LimitHit("the subgraph takes more than the time limit");
+  inputs.insert(inputs.end(), captured_.begin(), captured_.end());
+  Execution run = TRY(program_->Run(inputs, options));
+  return std::move(run.outputs);
 }
 
 Status KernelContext::Charge(std::initializer_list<int64_t> factors) const {

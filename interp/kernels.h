@@ -11,10 +11,12 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
 #include <limits>
+#include <memory>
 #include <span>
 #include <type_traits>
 #include <vector>
@@ -69,6 +71,9 @@ class KernelContext {
   // Makes an existing tensor output i (views, pass-through). Its element type must be the inferred one.
   void Set(int i, Tensor t) { outputs_[i] = std::move(t); }
   std::vector<Tensor>& results() { return outputs_; }
+  // A subgraph in a graph attribute, made ready to run in the store of this run.
+  class Body;
+  Result<Body> MakeBody(const char* attr) const;
   // Called before work that is not linear in the tensors' sizes: LimitHit when the product of `factors` (each
   // >= 0), the node's multiply-adds, exceeds limits().flops.
   Status Charge(std::initializer_list<int64_t> factors) const;
@@ -84,6 +89,29 @@ class KernelContext {
   const Limits& limits_;
   int opset_;
   uint32_t constants_;
+};
+
+// ---- subgraphs -----------------------------------------------------------------------------------------------
+
+class Program;
+
+class KernelContext::Body {
+ public:
+  // `inputs` are its own, in order; what it captures follows by itself. Errors: those of Program::Run; LimitHit when
+  // the runs of this body together take longer than a run may.
+  Result<std::vector<Tensor>> Run(std::vector<Tensor> inputs) const;
+  size_t inputs() const { return inputs_; }
+  size_t outputs() const { return outputs_; }
+  DType output_dtype(size_t i) const;  // as declared; may be kUndefined
+
+ private:
+  friend class KernelContext;
+  std::shared_ptr<const Program> program_;
+  std::vector<Tensor> captured_;
+  size_t inputs_ = 0, outputs_ = 0;
+  Store store_ = Store::kNative;
+  Limits limits_;
+  std::chrono::steady_clock::time_point start_;
 };
 
 // ---- dispatch over the stored scalar type --------------------------------------------------------------------

@@ -56,6 +56,18 @@ enum class ValueKind { kTensor, kSequence, kOptional, kMap, kSparseTensor, kUnkn
 ValueKind KindOf(const ValueInfo& value);
 const char* ValueKindName(ValueKind kind);  // "tensor", "sequence", ...
 
+// A declared sequence or optional of tensors: kSequence or kOptional, and what its items are (Tensor::List);
+// kUndefined for anything else.
+struct ListType {
+  DType kind = DType::kUndefined;
+  std::vector<DType> of;
+};
+ListType ListTypeOf(const ValueInfo& value);
+ListType ListTypeOf(const Opaque& attribute);  // a type attribute
+
+// A SequenceProto or OptionalProto, as in the ONNX backend test data.
+Result<Tensor> LoadList(const std::string& path, const ListType& type, const Limits& limits = Limits{});
+
 // A whole file. Errors: Invalid when it is missing, a folder or unreadable,
 // LimitHit when it is longer than `max_bytes`.
 Result<std::string> ReadFile(const std::string& path, int64_t max_bytes = int64_t{1} << 31);

@@ -15,11 +15,15 @@ bool RealsOf(const Tensor& t, std::vector<double>* out) {
   return true;
 }
 
-TypeInfo TypeInfo::Of(const Tensor& t) { return Of(t.dtype(), t.shape()); }
-TypeInfo TypeInfo::Of(DType dtype, const Shape& shape) {
-  return {dtype, true, std::vector<Dim>(shape.begin(), shape.end())};
+TypeInfo TypeInfo::Of(const Tensor& t) {
+  if (IsList(t.dtype())) return ListOf(t.dtype(), t.of());
+  return Of(t.dtype(), t.shape());
 }
-TypeInfo TypeInfo::Of(DType dtype, std::vector<Dim> dims) { return {dtype, true, std::move(dims)}; }
+TypeInfo TypeInfo::ListOf(DType kind, std::vector<DType> of) { return {kind, false, {}, std::move(of)}; }
+TypeInfo TypeInfo::Of(DType dtype, const Shape& shape) {
+  return {dtype, true, std::vector<Dim>(shape.begin(), shape.end()), {}};
+}
+TypeInfo TypeInfo::Of(DType dtype, std::vector<Dim> dims) { return {dtype, true, std::move(dims), {}}; }
 bool TypeInfo::Static() const {
   if (!ranked) return false;
   for (const Dim& d : dims) {
@@ -35,6 +39,11 @@ Shape TypeInfo::StaticShape() const {
 }
 std::string TypeInfo::ToString() const {
   std::string s = DTypeName(dtype);
+  if (IsList(dtype)) {
+    s += "(";
+    for (size_t i = 0; i < of.size(); ++i) s += (i ? " " : "") + std::string(DTypeName(of[i]));
+    return s + ")";
+  }
   if (!ranked) return s + "[*]";
   s += "[";
   for (size_t i = 0; i < dims.size(); ++i) s += (i ? "," : "") + dims[i].ToString();
@@ -44,6 +53,18 @@ std::string TypeInfo::ToString() const {
 RuleContext::RuleContext(const OpSpec& spec, const Node& node, std::vector<const TypeInfo*> inputs,
                          std::vector<const Tensor*> values)
     : spec_(spec), node_(node), inputs_(std::move(inputs)), values_(std::move(values)), result_(node.outputs.size()) {}
+
+std::vector<TypeInfo> RuleContext::Body(const std::string& attr, const std::vector<TypeInfo>& inputs) {
+  const AttrValue* value = node_.Find(attr);
+  auto graph = value ? std::get_if<std::shared_ptr<const Graph>>(value) : nullptr;
+  if (!graph || !bodies_ || failed_) return {};
+  Result<std::vector<TypeInfo>> types = (*bodies_)(**graph, inputs);
+  if (types.ok()) return *types;
+  failed_ = true;
+  failure_ = attr + ": " + types.error().ToString();
+  code_ = types.error().code;
+  return {};
+}
 
 Dim RuleContext::In(int i, int axis) const {
   if (!Has(i) || axis < 0 || axis >= Rank(i)) return Dim::Undefined();

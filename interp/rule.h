@@ -7,6 +7,7 @@
 // attribute types against the row first, so a rule may rely on them.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -27,14 +28,19 @@ struct TypeInfo {
   DType dtype = DType::kUndefined;
   bool ranked = false;
   std::vector<Dim> dims;
+  std::vector<DType> of;  // of a list: what its items are (Tensor::List)
 
   static TypeInfo Of(const Tensor& t);
   static TypeInfo Of(DType dtype, const Shape& shape);
   static TypeInfo Of(DType dtype, std::vector<Dim> dims);
+  static TypeInfo ListOf(DType kind, std::vector<DType> of);  // how many items it has is not known
   bool Static() const;      // ranked, every extent known
   Shape StaticShape() const;
   std::string ToString() const;
 };
+
+// What a subgraph gives for inputs of these types; what it captures is known to whoever made this.
+using BodyTypes = std::function<Result<std::vector<TypeInfo>>(const Graph&, const std::vector<TypeInfo>&)>;
 
 class RuleContext {
  public:
@@ -49,6 +55,7 @@ class RuleContext {
   bool Has(int i) const { return i < inputs() && inputs_[i] != nullptr; }
   bool WantsOutput(int i) const { return i < outputs() && !node_.outputs[i].empty(); }
   DType dtype(int i) const { return inputs_[i]->dtype; }
+  const TypeInfo& type(int i) const { return *inputs_[i]; }
   bool Ranked(int i) const { return inputs_[i]->ranked; }
   int Rank(int i) const { return static_cast<int>(inputs_[i]->dims.size()); }
   const std::vector<Dim>& Dims(int i) const { return inputs_[i]->dims; }
@@ -78,8 +85,15 @@ class RuleContext {
   bool failed() const { return failed_; }
   bool maybe() const { return maybe_; }              // some requirement is not decided yet
   const std::string& failure() const { return failure_; }
+  Code code() const { return code_; }                // of the failure
+
+  // The outputs of the subgraph in a graph attribute. An error in it violates the rule; then, and where bodies are
+  // not known (`BodyTypes` not given), the result is empty.
+  std::vector<TypeInfo> Body(const std::string& attr, const std::vector<TypeInfo>& inputs);
+  void Bodies(const BodyTypes* bodies) { bodies_ = bodies; }
 
   void Out(int i, DType dtype, std::vector<Dim> dims);
+  void Out(int i, TypeInfo type) { result_[i] = std::move(type); }
   void OutUnranked(int i, DType dtype);
   const std::vector<TypeInfo>& result() const { return result_; }
 
@@ -94,9 +108,11 @@ class RuleContext {
   std::vector<const TypeInfo*> inputs_;
   std::vector<const Tensor*> values_;
   const std::map<std::string, std::vector<Dim>>* overlay_ = nullptr;
+  const BodyTypes* bodies_ = nullptr;
   std::vector<TypeInfo> result_;
   bool failed_ = false, maybe_ = false;
   std::string failure_;
+  Code code_ = Code::kInvalid;
 };
 
 using RuleFn = void (*)(RuleContext&);

@@ -35,6 +35,7 @@ T Saturate(double v) {
 }  // namespace
 
 const char* DTypeName(DType t) {
+  if (IsList(t)) return t == kSequence ? "sequence" : "optional";
   int i = static_cast<int>(t);
   return i < kDTypeCount ? kInfo[i].name : "undefined";
 }
@@ -170,6 +171,18 @@ Tensor Tensor::Strings(Shape shape, std::vector<std::string> v) {
   return t;
 }
 
+Tensor Tensor::List(DType kind, std::vector<DType> of, std::vector<Tensor> items) {
+  CHECK(IsList(kind));
+  Tensor t;
+  t.rep_ = std::make_shared<Rep>();
+  t.rep_->dtype = kind;
+  t.rep_->size = static_cast<int64_t>(items.size());
+  t.rep_->shape = {t.rep_->size};
+  t.rep_->of = std::move(of);
+  t.rep_->items = std::make_shared<const std::vector<Tensor>>(std::move(items));
+  return t;
+}
+
 std::shared_ptr<Tensor::Rep> Tensor::Sibling() const {
   auto r = std::make_shared<Rep>();
   r->dtype = rep_->dtype;
@@ -179,6 +192,8 @@ std::shared_ptr<Tensor::Rep> Tensor::Sibling() const {
   r->element_bytes = rep_->element_bytes;
   r->raw = rep_->raw;
   r->strings = rep_->strings;
+  r->items = rep_->items;
+  r->of = rep_->of;
   return r;
 }
 
@@ -199,7 +214,7 @@ Tensor Tensor::WithDType(DType dtype) const {
 }
 
 Tensor Tensor::Clone() const {
-  if (!defined()) return {};
+  if (!defined() || IsList(dtype())) return *this;  // nobody edits a list in place
   Tensor t = Make(dtype(), shape(), store(), Limits{.elements = INT64_MAX, .bytes = INT64_MAX}).value();
   if (dtype() == DType::kString) *t.rep_->strings = strings();
   else if (bytes() > 0) std::memcpy(t.rep_->raw.get(), raw(), static_cast<size_t>(bytes()));
@@ -316,6 +331,11 @@ bool ConvertFast(const Tensor& from, Tensor& to) {
 }  // namespace
 
 Tensor Tensor::To(Store store) const {
+  if (IsList(dtype())) {
+    std::vector<Tensor> converted;
+    for (const Tensor& item : items()) converted.push_back(item.To(store));
+    return List(dtype(), of(), std::move(converted));
+  }
   if (!IsFloat(dtype()) || StoreOf(dtype(), store) == this->store()) return *this;
   Tensor t = Make(dtype(), shape(), store, Limits{.elements = INT64_MAX, .bytes = INT64_MAX}).value();
   if (ConvertFast(*this, t)) return t;
@@ -327,11 +347,15 @@ bool Tensor::Identical(const Tensor& o) const {
   if (dtype() != o.dtype() || store() != o.store() || shape() != o.shape()) return false;
   if (rep_ == o.rep_) return true;
   if (dtype() == DType::kString) return strings() == o.strings();
+  if (IsList(dtype())) {
+    return of() == o.of() && std::equal(items().begin(), items().end(), o.items().begin(), o.items().end(),
+                                        [](const Tensor& a, const Tensor& b) { return a.Identical(b); });
+  }
   return raw() == o.raw() || bytes() == 0 || std::memcmp(raw(), o.raw(), static_cast<size_t>(bytes())) == 0;
 }
 
 Tensor Tensor::Outline() const {
-  if (dtype() != DType::kString && bytes() <= kSmallBytes) return *this;
+  if (IsList(dtype()) || (dtype() != DType::kString && bytes() <= kSmallBytes)) return *this;
   Tensor t;
   t.rep_ = Sibling();
   t.rep_->raw = nullptr;
@@ -362,6 +386,9 @@ uint64_t Tensor::ContentHash() const {
   h = HashBytes(h, shape().data(), shape().size() * sizeof(int64_t));
   if (dtype() == DType::kString) {
     for (const std::string& s : strings()) h = HashBytes(Mix(h ^ s.size()), s.data(), s.size());
+  } else if (IsList(dtype())) {
+    for (DType t : of()) h = Mix(h ^ static_cast<uint64_t>(t));
+    for (const Tensor& item : items()) h = Mix(h ^ item.ContentHash());
   } else {
     h = HashBytes(h, raw(), static_cast<size_t>(bytes()));
   }
@@ -370,7 +397,12 @@ uint64_t Tensor::ContentHash() const {
   return h;
 }
 
-std::string Tensor::TypeString() const { return DTypeName(dtype()) + ShapeToString(shape()); }
+std::string Tensor::TypeString() const {
+  if (!IsList(dtype())) return DTypeName(dtype()) + ShapeToString(shape());
+  std::string text = std::string(DTypeName(dtype())) + "(";
+  for (size_t i = 0; i < of().size(); ++i) text += (i ? " " : "") + std::string(DTypeName(of()[i]));
+  return text + ")" + ShapeToString(shape());
+}
 
 float HalfToFloat(uint16_t h) {
   uint32_t sign = (h & 0x8000u) << 16, exp = (h >> 10) & 0x1f, man = h & 0x3ff;

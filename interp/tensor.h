@@ -52,6 +52,9 @@ enum class DType : uint8_t {
   kInt2 = 26,
 };
 inline constexpr int kDTypeCount = 27;
+// Values that are lists of tensors, not tensors (Tensor::List). Not element types: no ONNX number, beyond kDTypeCount.
+inline constexpr DType kSequence = static_cast<DType>(30), kOptional = static_cast<DType>(31);
+inline bool IsList(DType t) { return t == kSequence || t == kOptional; }
 
 const char* DTypeName(DType t);              // ONNX's names: "float", "int64", "bfloat16", ...
 DType DTypeFromName(const std::string& s);   // kUndefined when unknown
@@ -112,6 +115,9 @@ class Tensor {
   static Tensor Vector(const std::vector<int64_t>& v) { return Ints({static_cast<int64_t>(v.size())}, v); }
   static Tensor ScalarFloat(float v) { return Floats({}, {v}); }
   static Tensor Strings(Shape shape, std::vector<std::string> v);
+  // A sequence of tensors, or an optional with one item or none; its shape is [items]. `of`: what an item is,
+  // {kFloat}, or {kSequence, kFloat} of an optional sequence.
+  static Tensor List(DType kind, std::vector<DType> of, std::vector<Tensor> items);
 
   DType dtype() const { return rep_ ? rep_->dtype : DType::kUndefined; }
   Store store() const { return rep_ ? rep_->store : Store::kNative; }
@@ -144,6 +150,9 @@ class Tensor {
     return rep_->raw.get();
   }
   const std::vector<std::string>& strings() const { return *rep_->strings; }
+  // Of a list.
+  const std::vector<Tensor>& items() const { return *rep_->items; }
+  const std::vector<DType>& of() const { return rep_->of; }
   std::vector<std::string>& mutable_strings() {
     CHECK(rep_ != nullptr);
     rep_->hash.store(0, std::memory_order_relaxed);
@@ -177,7 +186,7 @@ class Tensor {
 
   // Type and shape without the elements, which may not be asked for; a small tensor stays as it is.
   Tensor Outline() const;
-  bool has_elements() const { return defined() && (rep_->raw || rep_->strings); }
+  bool has_elements() const { return defined() && (rep_->raw || rep_->strings || rep_->items); }
 
  private:
   // What copies share: a copy is one pointer.
@@ -188,6 +197,8 @@ class Tensor {
     int64_t size = 0, element_bytes = 0;
     std::shared_ptr<std::byte[]> raw;
     std::shared_ptr<std::vector<std::string>> strings;
+    std::shared_ptr<const std::vector<Tensor>> items;  // of a list
+    std::vector<DType> of;
     std::atomic<uint64_t> hash{0};  // of the content; 0: not known
   };
   static const Shape kNoShape;

@@ -138,6 +138,11 @@ Result<std::vector<Tensor>> LoadTensors(const std::string& folder, const std::st
   for (size_t j = 0; j < values.size(); ++j) {
     const ValueInfo& v = values[j];
     ValueKind kind = KindOf(v);
+    ListType list = ListTypeOf(v);
+    if (list.kind != DType::kUndefined) {
+      tensors.push_back(TRY(LoadList(TensorPath(folder, role, j), list, limits)));
+      continue;
+    }
     if (kind != ValueKind::kTensor && kind != ValueKind::kUnknown) {
       return Unsupported(role + " '" + v.name + "' is a " + ValueKindName(kind), folder);
     }
@@ -181,6 +186,14 @@ Status SaveCase(const std::string& folder, const Model& model, const DataSet& da
 std::string Mismatch(const Tensor& got, const Tensor& want, double rtol, double atol) {
   if (got.dtype() != want.dtype() || got.shape() != want.shape()) {
     return "got " + got.TypeString() + ", want " + want.TypeString();
+  }
+  if (IsList(want.dtype())) {
+    for (int64_t i = 0; i < want.size(); ++i) {
+      size_t at = static_cast<size_t>(i);
+      std::string item = Mismatch(got.items()[at], want.items()[at], rtol, atol);
+      if (!item.empty()) return "item " + std::to_string(i) + ": " + item;
+    }
+    return "";
   }
   int64_t wrong = 0, first = -1;
   for (int64_t i = 0; i < want.size(); ++i) {

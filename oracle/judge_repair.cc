@@ -275,7 +275,8 @@ RepairJudgement JudgeRepair(const Model& source, const Model& target, const Mode
   if (!s.ok() || !t.ok()) return Refused((s.ok() ? t : s).error().ToString(), true);
   Result<Judgement> j = JudgePair(source, fixed, options);
   if (!j.ok()) return Refused(j.error().ToString(), true);
-  std::string constant = j->differs ? WhyConstant(*s, *f) : "";
+  bool untouched = f->deep == t->deep;
+  std::string constant = j->differs && !untouched ? WhyConstant(*s, *f) : "";
   if (!constant.empty()) return Refused(constant, false);
   std::string no_edit = WhyNoEdit(*s, *t, *f, fixed, options);
   if (!no_edit.empty()) return Refused(no_edit, false);

@@ -21,6 +21,8 @@ Signature Sign(const Tensor& t) {
   };
   if (t.dtype() == DType::kString) {
     for (const std::string& x : t.strings()) add(std::hash<std::string>{}(x));
+  } else if (IsList(t.dtype())) {
+    for (const Tensor& item : t.items()) add(MixSeeds(Sign(item).ordered, ShapeHash(item)));
   } else if (t.store() == Store::kField) {
     for (const Fp& x : t.span<Fp>()) add(static_cast<uint64_t>(x.r));
   } else if (IsFloat(t.dtype()) || t.element_bytes() > 8) {

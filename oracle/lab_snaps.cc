@@ -66,19 +66,18 @@ void LabSnapper::SnapNormalizations(const Prepared& m, const Readers& readers, L
         pn.inputs.size() < 5)
       continue;
     std::vector<int> in(pn.inputs.begin() + 1, pn.inputs.begin() + 5);
-    bool given =
-        std::all_of(in.begin(), in.end(), [&](int v) { return v >= 0 && m.initializer[v] >= 0; });
+    bool given = std::all_of(in.begin(), in.end(), [&](int v) { return v >= 0 && m.Literal(v); });
     if (!given || std::none_of(in.begin(), in.end(), [&](int v) { return Own(m, v); }) ||
         readers[in[0]].size() > 1 || readers[in[1]].size() > 1)
       continue;
     float epsilon = pn.node->Float("epsilon", 1e-5f);
     uint64_t key = std::bit_cast<uint32_t>(epsilon);
-    for (int v : in) key = Mix(key ^ m.content[v]);
+    for (int v : in) key = Mix(key ^ m.Literal(v)->ContentHash());
     auto it = normalizations_.find(key);
     if (it == normalizations_.end()) {
       it = normalizations_
-               .emplace(key, pool_.FindNormalization(m.Initial(in[0]), m.Initial(in[1]), m.Initial(in[2]),
-                                                     m.Initial(in[3]), epsilon))
+               .emplace(key, pool_.FindNormalization(*m.Literal(in[0]), *m.Literal(in[1]), *m.Literal(in[2]),
+                                                     *m.Literal(in[3]), epsilon))
                .first;
     }
     if (!it->second.first.found()) continue;

@@ -27,7 +27,7 @@ class LabSnapper {
   SnapPool::Match OfInitializer(const Prepared& model, int v, const Reader& reader);
   SnapPool::Match OfComputed(const Prepared& model, const Tensor& value, int depth, const Reader& reader);
   bool Own(const Prepared& model, int v) const {
-    return model.initializer[v] >= 0 && !pool_.IsSourceConstant(model.structure[v]);
+    return model.Literal(v) && !pool_.IsSourceConstant(model.structure[v]);
   }
 
   const SnapPool& pool_;

@@ -100,7 +100,7 @@ Result<std::shared_ptr<const Prepared>> Prepared::Of(const Model& model) {
   for (const NodePtr& n : order) {
     const OpSpec* row = TRY(RowFor(model, *n));
     PreparedNode pn{n, row, {}, {}, 0, true};
-    for (const std::string& i : n->inputs) {
+    for (const std::string& i : OperandsOf(*n)) {
       auto it = p->number.find(i);
       if (!i.empty() && it == p->number.end())
         return Invalid("nothing makes input '" + i + "'", NodeLabel(*n));
@@ -137,6 +137,14 @@ std::vector<std::vector<int>> Prepared::Readers() const {
     }
   }
   return readers;
+}
+
+const Tensor* Prepared::Literal(int value) const {
+  if (initializer[value] >= 0) return &Initial(value);
+  int maker = producer[value];
+  if (maker < 0 || nodes[maker].node->op != "Constant" || !nodes[maker].node->domain.empty()) return nullptr;
+  const AttrValue* held = nodes[maker].node->Find("value");
+  return held ? std::get_if<Tensor>(held) : nullptr;
 }
 
 }  // namespace assay

@@ -36,6 +36,8 @@ struct Prepared {
   const Tensor& Initial(int value) const {
     return model.graph.initializers[initializer[value]].value;
   }
+  // The constant that the file holds for a value, as an initializer or in a Constant node; null for other values.
+  const Tensor* Literal(int value) const;
   std::vector<std::vector<int>> Readers() const;  // value -> nodes that read it
 };
 

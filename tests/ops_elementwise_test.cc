@@ -30,6 +30,7 @@ Result<std::vector<Tensor>> Eval(const std::string& op, int opset, const std::ve
                                  std::vector<Attribute> attrs = {}, Store store = Store::kNative,
                                  int outputs = 1) {
   const OpSpec* spec = FindOp("", op, opset);
+  if (!spec) spec = FindOp("com.microsoft", op, opset);
   if (!spec) return Unsupported("no row for " + op);
   std::vector<std::string> names, results;
   std::vector<const Tensor*> args;
@@ -39,7 +40,7 @@ Result<std::vector<Tensor>> Eval(const std::string& op, int opset, const std::ve
   }
   for (int i = 0; i < std::max(outputs, spec->MinOutputs()); ++i)
     results.push_back("y" + std::to_string(i));
-  NodePtr node = MakeNode(op, names, results, std::move(attrs));
+  NodePtr node = MakeNode(op, names, results, std::move(attrs), "", spec->domain);
   return EvalNode(*spec, *node, args, store, Limits{}, opset);
 }
 

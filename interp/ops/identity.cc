@@ -1,10 +1,13 @@
-// Identity (ONNX opset 1, 13, 14, 16, 19, 21, 23, 24, 25; tensors only) and Dropout (7 and 10 as
-// inference runs it, 12, 13 and 22 in training as well).
+// Identity (ONNX opset 1, 13, 14, 16, 19, 21, 23, 24, 25) and Dropout (7 and 10 as inference runs it, 12, 13 and 22 in
+// training as well).
+#include "interp/lists.h"
 #include "interp/ops/elementwise.h"
 #include "interp/ops/random.h"
 
 namespace assay {
 namespace {
+
+void IdentityRule(RuleContext& c) { c.Out(0, c.type(0)); }
 
 Status EvalIdentity(KernelContext& c) {
   c.Set(0, c.in(0));
@@ -79,15 +82,15 @@ std::vector<OpSpec> ops_identity() {
     return Op("Identity", since)
         .In("input", type, types)
         .Out("output", type, types)
-        .Rule(SameAsInput0)
+        .Rule(IdentityRule)
         .Eval(EvalIdentity)
         .Traits(kElementwise | kMovesData)
         .Class(Accuracy::kExact);
   };
   PushVersions(rows, identity(1, "T", kAll7), "T", {{13, kAll13}});
-  PushVersions(
-      rows, identity(14, "V", kAll13), "V",
-      {{16, kAll13}, {19, kAll19}, {21, kAll21}, {23, kAll23}, {24, kAll24}, {25, kAll25}});
+  constexpr DTypeSet kLists = kSequences | kOptionals;
+  PushVersions(rows, identity(14, "V", kAll13 | kSequences), "V",
+               {{16, kAll13 | kLists}, {19, kAll19 | kLists}, {21, kAll21 | kLists}, {23, kAll23 | kLists}, {24, kAll24 | kLists}, {25, kAll25 | kLists}});
 
   AttrDomain ratios{.floats = {0.5, 0.1, 0.0}};
   uint32_t traits = kElementwise | kMovesData;

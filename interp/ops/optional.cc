@@ -1,40 +1,92 @@
-// OptionalHasElement and OptionalGetElement (ONNX opset 18) of tensors, which count as optionals
-// that are there.
-#include "interp/kernels.h"
+// Optional (ONNX opset 15), OptionalHasElement and OptionalGetElement (15, 18). An optional is a list of one item or
+// none (Tensor::List); from version 18 on a plain tensor or sequence counts as one that is there.
+#include "interp/lists.h"
+#include "interp/onnx_io.h"
 
 namespace assay {
 namespace {
 
-void HasRule(RuleContext& c) { c.Out(0, DType::kBool, {}); }
+// The item's type in words of a list: {kFloat} or {kSequence, kFloat}.
+std::vector<DType> Described(DType dtype, const std::vector<DType>& of) {
+  std::vector<DType> all = {dtype};
+  all.insert(all.end(), of.begin(), of.end());
+  return all;
+}
 
-Status EvalHas(KernelContext& c) {
-  Tensor* y = TRY(c.Out(0));
-  y->Set(0, c.Has(0));
+// What the type attribute names.
+std::vector<DType> Named(const Node& n) {
+  const AttrValue* type = n.Find("type");
+  auto bytes = type ? std::get_if<Opaque>(type) : nullptr;
+  return bytes ? ListTypeOf(*bytes).of : std::vector<DType>{};
+}
+
+void OptionalRule(RuleContext& c) {
+  if (c.Has(0)) return c.Out(0, TypeInfo::ListOf(kOptional, Described(c.dtype(0), c.type(0).of)));
+  c.Require(!Named(c.node()).empty(), "an optional without an element names its type");
+  c.Out(0, TypeInfo::ListOf(kOptional, Named(c.node())));
+}
+Status EvalOptional(KernelContext& c) {
+  if (!c.Has(0)) {
+    c.Set(0, Tensor::List(kOptional, Named(c.node()), {}));
+    return {};
+  }
+  const Tensor& x = c.in(0);
+  std::vector<DType> of = Described(x.dtype(), IsList(x.dtype()) ? x.of() : std::vector<DType>{});
+  c.Set(0, Tensor::List(kOptional, std::move(of), {x}));
   return {};
 }
 
+void HasRule(RuleContext& c) { c.Out(0, DType::kBool, {}); }
+Status EvalHas(KernelContext& c) {
+  Tensor* out = TRY(c.Out(0));
+  bool has = c.Has(0) && (c.in(0).dtype() != kOptional || c.in(0).size() > 0);
+  out->Set(0, has ? 1 : 0);
+  return {};
+}
+
+void GetRule(RuleContext& c) {
+  const TypeInfo& t = c.type(0);
+  if (t.dtype != kOptional) return c.Out(0, t);
+  if (t.of.empty()) return c.OutUnranked(0, DType::kUndefined);
+  if (IsList(t.of[0])) return c.Out(0, TypeInfo::ListOf(t.of[0], {t.of.begin() + 1, t.of.end()}));
+  c.OutUnranked(0, t.of[0]);
+}
 Status EvalGet(KernelContext& c) {
-  c.Set(0, c.in(0));
+  const Tensor& x = c.in(0);
+  if (x.dtype() != kOptional) {
+    c.Set(0, x);
+    return {};
+  }
+  if (x.size() == 0) return Invalid("the optional is empty");
+  c.Set(0, x.items()[0]);
   return {};
 }
 
 }  // namespace
 
 std::vector<OpSpec> ops_optional() {
-  return {Op("OptionalHasElement", 18)
-              .In("input", "O", kAll13, Arity::kOptional)
-              .Out("output", "B", Bit(DType::kBool))
-              .Rule(HasRule)
-              .Eval(EvalHas)
-              .Traits(kNotGenerated)
-              .Class(Accuracy::kExact),
-          Op("OptionalGetElement", 18)
-              .In("input", "O", kAll13)
-              .Out("output", "V", kAll13)
-              .Rule(SameAsInput0)
-              .Eval(EvalGet)
-              .Traits(kNotGenerated | kMovesData)
-              .Class(Accuracy::kExact)};
+  constexpr uint32_t kTraits = kMovesData | kNotGenerated;
+  auto row = [](const char* name, int since) { return Op(name, since).Traits(kTraits).Class(Accuracy::kExact); };
+  auto has = [&](int since, DTypeSet types, Arity arity) {
+    return row("OptionalHasElement", since)
+        .In("input", "O", types, arity)
+        .Out("output", "B", Bit(DType::kBool))
+        .Rule(HasRule)
+        .Eval(EvalHas);
+  };
+  auto get = [&](int since, DTypeSet types) {
+    return row("OptionalGetElement", since).In("input", "O", types).Out("output", "V", kValues).Rule(GetRule).Eval(EvalGet);
+  };
+  return {row("Optional", 15)
+              .In("input", "V", kTensors | kSequences, Arity::kOptional)
+              .Out("output", "O", kOptionals)
+              .Attr({"type", AttrType::kOpaque, false, std::nullopt, {}})
+              .Rule(OptionalRule)
+              .Eval(EvalOptional),
+          has(15, kValues, Arity::kSingle),  // a loop may hand on the element as its state
+          has(18, kValues, Arity::kOptional),
+          get(15, kValues),
+          get(18, kValues)};
 }
 
 }  // namespace assay

@@ -3,8 +3,10 @@
 
 #include <set>
 
+#include "interp/onnx_io.h"
 #include "interp/op_spec.h"
 #include "tools/command.h"
+#include "tools/operators_page.h"
 
 namespace assay {
 namespace {
@@ -65,7 +67,8 @@ std::string MainTypes(const OpSpec& s) {
   return fmt::format("{}", fmt::join(TypeNames(formals[0].types), " "));
 }
 
-Result<int> Execute(const JsonFlag& json) {
+Result<int> Execute(const JsonFlag& json, const std::string& markdown) {
+  if (!markdown.empty()) TRY(WriteFile(markdown, OperatorsPage()));
   auto yes = [](bool b) { return b ? "yes" : "no"; };
   std::set<std::string> names;
   nlohmann::json list = nlohmann::json::array();
@@ -86,8 +89,10 @@ Result<int> Execute(const JsonFlag& json) {
 
 Runner Setup(CLI::App& app) {
   auto json = std::make_shared<JsonFlag>();
+  auto markdown = std::make_shared<std::string>();
+  app.add_option("--markdown", *markdown, "write the table as a page (docs/operators.md)");
   json->Add(app);
-  return [json] { return Execute(*json); };
+  return [json, markdown] { return Execute(*json, *markdown); };
 }
 
 }  // namespace

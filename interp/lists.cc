@@ -1,0 +1,16 @@
+#include "interp/lists.h"
+
+namespace assay {
+
+TypeInfo Either(const TypeInfo& a, const TypeInfo& b) {
+  if (a.dtype != b.dtype) return {};
+  TypeInfo t = a;
+  if (IsList(a.dtype)) return a.of == b.of ? a : TypeInfo::ListOf(a.dtype, {});
+  if (!a.ranked || !b.ranked || a.dims.size() != b.dims.size()) return {a.dtype, false, {}, {}};
+  for (size_t d = 0; d < t.dims.size(); ++d) {
+    if ((a.dims[d] == b.dims[d]) != Truth::kTrue) t.dims[d] = Dim::Unknown();
+  }
+  return t;
+}
+
+}  // namespace assay

@@ -1,0 +1,15 @@
+// Values that may be tensors, sequences or optionals: the types that rows allow, shared by control flow and lists.
+#pragma once
+
+#include "interp/kernels.h"
+
+namespace assay {
+
+inline constexpr DTypeSet kTensors = (DTypeSet{1} << kDTypeCount) - 2;
+inline constexpr DTypeSet kSequences = Bit(kSequence), kOptionals = Bit(kOptional);
+inline constexpr DTypeSet kValues = kTensors | kSequences | kOptionals;
+
+// What holds for either of two types: unknown where they differ. kUndefined: no such type.
+TypeInfo Either(const TypeInfo& a, const TypeInfo& b);
+
+}  // namespace assay
