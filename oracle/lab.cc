@@ -18,8 +18,8 @@ namespace {
 // Positions of known constants in the random order, one for each context: a single order forgets (a
 // lost Relu before a wide MaxPool), and so does one placement of the constants.
 constexpr double kQuantilePowers[kSecondLook] = {1.0, 1.0 / 3, 3.0, 1.0 / 12, 12.0};
-// Of the second look: the maximum of a thousand elements still falls below a constant now and then.
-constexpr double kFarPowers[] = {1.0, 1.0 / 200, 200.0, 1.0 / 3, 3.0, 1.0 / 40, 40.0};
+// Of the second look: the maximum of thousands of elements still falls below a constant now and then.
+constexpr double kFarPowers[] = {1.0, 1.0 / 20000, 2000.0, 1.0 / 3, 3.0, 1.0 / 200, 40.0};
 // Integers of several magnitudes: small ones that fit as indices, and such as pass any bound.
 constexpr double kSpread[kSecondLook] = {0, 8, 100, 0, 20000};
 constexpr double kFarSpread[] = {256, 0, 100, 3e9, 8, 65536, 2};

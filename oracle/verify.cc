@@ -290,7 +290,9 @@ void Verifier::Decide() {
     v_.architecture.note = "equal in the field, refuted by a run";
   }
   if (!same_interface_ || comparison_.type_mismatch || comparison_.finite_mismatch) v_.verdict = Verdict::kDifferent;
-  else if (v_.architecture.proved && !(options_.rtol || options_.atol)) v_.verdict = Verdict::kEquivalent;
+  // The user's own tolerance is the whole measure.
+  else if (v_.error.samples > 0 && (options_.rtol || options_.atol)) v_.verdict = v_.error.verdict;
+  else if (v_.architecture.proved) v_.verdict = Verdict::kEquivalent;
   else if (v_.error.verdict == Verdict::kDifferent) v_.verdict = Verdict::kDifferent;
   else v_.verdict = Verdict::kUndecided;
   if (v_.verdict == Verdict::kDifferent && v_.architecture.verdict == Verdict::kUndecided) {
