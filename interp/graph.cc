@@ -271,7 +271,9 @@ Result<std::vector<NodePtr>> Sorted(const Graph& graph) {
   if (order.size() < n) {
     for (size_t i = 0; i < n; ++i) {
       if (waiting[i] > 0) {
-        return Invalid("the graph has a cycle through this node", graph.nodes[i]->op + " '" + graph.nodes[i]->name + "'");
+        const Node& n = *graph.nodes[i];
+        std::string label = n.name.empty() && !n.outputs.empty() ? " making '" + n.outputs[0] : " '" + n.name;
+        return Invalid("the graph has a cycle through this node", n.op + label + "'");
       }
     }
   }

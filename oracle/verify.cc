@@ -303,6 +303,7 @@ void Verifier::Decide() {
 Result<Verification> Verifier::Run() {
   // A source that we can't execute is an error; a target that we can't is judged by what it lacks.
   (void)TRY(Prepared::Of(source_));
+  (void)TRY(Infer(source_, {}, options_.limits));
   TRY(StepArchitecture());
   TRY(StepAccuracyAndError());
   StepTime();

@@ -77,6 +77,7 @@ Result<int> Execute(const Flags& f) {
     return Usage("--steps-from replays a list; it takes neither --faults nor --rewrites");
   }
   Model source = TRY(LoadModel(f.source));
+  if (Result<Inference> known = Infer(source); !known.ok()) return known.error().In(f.source);
   Conversion c = TRY(ConvertOrReplay(f, source));
   TRY(SaveModel(c.target, f.target));
   if (!f.steps.empty()) TRY(WriteText(f.steps, StepsToText(c.steps)));
