@@ -51,6 +51,7 @@ struct SnapPool::Impl {
   bool WeightsFit(const Entry& e, const Tensor& c, const WeightView& view, double* worst) const;
   // snap_pieces.cc: element by element.
   Match VectorPieces(const Tensor& c) const;
+  bool InOneLiteral(const Tensor& c) const;
   Match WeightPieces(const Tensor& c, const WeightView& view) const;
 
   Result<std::vector<Fp>> VectorInField(const Entry& e, Cache& cache) const;

@@ -247,8 +247,29 @@ SnapPool::Match SnapPool::Impl::WeightPieces(const Tensor& c, const WeightView& 
   return match;
 }
 
+// Does a constant of the source hold all its numbers, bit for bit? Then it is that one in another order: among the
+// folds of a large source some are near any number by chance.
+bool SnapPool::Impl::InOneLiteral(const Tensor& c) const {
+  constexpr int64_t kFew = 16;  // that many may be found in a long literal by chance
+  if (c.size() < kFew) return false;
+  for (const Entry& entry : entries) {
+    if (entry.kind != EntryKind::kLiteral) continue;
+    const Tensor& literal = source->Initial(entry.ref);
+    if (literal.dtype() != c.dtype() || literal.size() < c.size() || literal.size() > kLongestVector) continue;
+    std::vector<double> numbers(static_cast<size_t>(literal.size()));
+    for (int64_t i = 0; i < literal.size(); ++i) numbers[i] = literal.AsDouble(i);
+    if (std::find(numbers.begin(), numbers.end(), c.AsDouble(0)) == numbers.end()) continue;
+    std::erase_if(numbers, [](double x) { return std::isnan(x); });
+    std::sort(numbers.begin(), numbers.end());
+    int64_t i = 0;
+    while (i < c.size() && std::binary_search(numbers.begin(), numbers.end(), c.AsDouble(i))) ++i;
+    if (i == c.size()) return true;
+  }
+  return false;
+}
+
 SnapPool::Match SnapPool::Impl::VectorPieces(const Tensor& c) const {
-  if (c.size() > kLongestVector) return {};
+  if (c.size() > kLongestVector || InOneLiteral(c)) return {};
   std::vector<std::pair<double, int64_t>> sorted;
   for (int64_t i = 0; i < c.size(); ++i) {
     if (double v = c.AsDouble(i); v != 0 && std::isfinite(v)) sorted.push_back({v, i});
