@@ -61,7 +61,8 @@ Result<KernelContext::Body> KernelContext::MakeBody(const char* attr) const {
   if (!graph || !*graph) return Invalid(std::string("attribute '") + attr + "' is not a graph");
   Body body;
   // Bodies use the node's operator set, and the newest we know of others.
-  std::map<std::string, int> opsets = {{"", opset_}, {"ai.onnx.ml", 5}, {"com.microsoft", 1}};
+  int newest = spec_.domain.empty() ? opset_ : kNewestOpset;
+  std::map<std::string, int> opsets = {{"", newest}, {"ai.onnx.ml", 5}, {"com.microsoft", 1}};
   std::vector<std::string> operands = OperandsOf(node_), captured;
   for (size_t i = node_.inputs.size(); i < operands.size() && i < inputs_.size(); ++i) {
     if ((*graph)->FindInput(operands[i]) || !inputs_[i]) continue;
