@@ -135,6 +135,7 @@ std::string List(const Tensor& t, int64_t count) {
 }
 
 std::string TensorBody(const Tensor& tensor) {
+  if (!tensor.defined()) return "undefined";
   Tensor t = tensor.To(Store::kNative);
   bool text = t.dtype() == DType::kString;
   bool two = t.dtype() == DType::kComplex64 || t.dtype() == DType::kComplex128;
@@ -247,8 +248,7 @@ std::string GraphText(const Graph& g, const std::string& indent) {
                     Join(g.inputs, ValueText) + ") -> (" + Join(g.outputs, ValueText) + ")" +
                     Extra(g.extra) + " {\n";
   for (const Initializer& i : g.initializers) {
-    out += inner + Name(i.name) + " = " + (i.value.defined() ? TensorBody(i.value) : "undefined") +
-           Extra(i.extra) + "\n";
+    out += inner + Name(i.name) + " = " + TensorBody(i.value) + Extra(i.extra) + "\n";
   }
   for (const ValueInfo& v : g.value_info) out += inner + "value " + ValueText(v) + "\n";
   for (const NodePtr& n : g.nodes) out += inner + Statement(*n, &inner) + "\n";

@@ -224,5 +224,14 @@ TEST(Text, RandomTensorsAreTheSameEverywhere) {
   EXPECT_EQ(TensorText(m.graph.initializers[1].value, 2), "int64[5] {1, 3, ...}");
 }
 
+TEST(Text, AnAttributeMayHoldATensorOfAnUnknownType) {
+  Result<Model> m = ParseText("graph(float[2] x) -> (y) { y = Odd(x) {value=undefined} }");
+  ASSERT_TRUE(m.ok()) << m.error().ToString();
+  std::string text = ToText(*m);
+  Result<Model> again = ParseText(text);
+  ASSERT_TRUE(again.ok()) << again.error().ToString() << text;
+  EXPECT_EQ(ToText(*again), text);
+}
+
 }  // namespace
 }  // namespace assay
