@@ -225,7 +225,7 @@ TEST(Text, RandomTensorsAreTheSameEverywhere) {
 }
 
 TEST(Text, AnAttributeMayHoldATensorOfAnUnknownType) {
-  Result<Model> m = ParseText("graph(float[2] x) -> (y) { y = Odd(x) {value=undefined} }");
+  Result<Model> m = ParseText("graph(float[2] x) -> (y) { y = Odd(x) {held=undefined} }");
   ASSERT_TRUE(m.ok()) << m.error().ToString();
   std::string text = ToText(*m);
   Result<Model> again = ParseText(text);
