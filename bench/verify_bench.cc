@@ -111,5 +111,3 @@ BENCHMARK(BM_ResNet50Proof)->Unit(benchmark::kSecond)->Iterations(1);
 
 }  // namespace
 }  // namespace assay
-
-BENCHMARK_MAIN();
