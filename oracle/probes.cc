@@ -50,12 +50,14 @@ void Bend(Tensor& t, const ProbeKind& kind, int64_t integers, Choices& choices) 
 // Beyond the fixed kinds every input goes its own way: a comparison of two of them flips only where their
 // magnitudes meet.
 ProbeKind DrawKind(Choices& choices) {
-  constexpr double kSmallest = -2, kPlain = 0.5, kLargest = 3.3;  // powers of ten
+  constexpr double kSmallest = -2, kPlain = 0.5;  // powers of ten
+  // Large enough to saturate, to overflow an Exp of a float, to underflow a Sigmoid of a double.
+  constexpr double kLarge[] = {8, 100, 1000, 3000};
   const Corner corners[] = {Corner::kNone, Corner::kNone, Corner::kNone, Corner::kPositive,
                             Corner::kZeros, Corner::kEqual, Corner::kRamp};
   ProbeKind kind;
   bool large = choices.Below(6) == 0;
-  kind.scale = std::pow(10, large ? choices.Uniform(kPlain, kLargest) : choices.Uniform(kSmallest, kPlain));
+  kind.scale = large ? kLarge[choices.Below(std::size(kLarge))] : std::pow(10, choices.Uniform(kSmallest, kPlain));
   if (choices.Below(2) == 0) kind.scale = -kind.scale;
   if (choices.Below(3) == 0) kind.shift = choices.Uniform(-2, 2);
   kind.corner = corners[choices.Below(std::size(corners))];
