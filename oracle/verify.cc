@@ -17,7 +17,7 @@ constexpr int kProofContexts = 5;
 constexpr int kTimedRuns = 5;
 // Runs are all there is where nothing is proved: many, as long as they cost little.
 constexpr size_t kSmallGraph = 64;
-constexpr int kMoreProbes = 200;
+constexpr int kMoreProbes = 400;
 constexpr double kClearMargin = 30;
 
 // Sample sets beyond the plain one are scaled, so that bounds, saturations and small terms show.
