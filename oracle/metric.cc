@@ -338,8 +338,10 @@ double Reference::Bound(size_t o, int64_t i) const {
   double spread = spread_.of.empty() ? 0 : spread_.of[o][i];
   if (!IsFloat(t.dtype())) return spread;
   double u = RoundingUnit(t.dtype()), x = std::fabs(t.data<double>()[i]);
+  // An output of zeros alone has no scale: what cancels there leaves the rounding of numbers around 1.
+  double scale = scale_[o] > 0 ? scale_[o] : 1;
   double floor =
-      u * (kFloorOutput * scale_[o] + (std::isfinite(x) ? kFloorElement * x : 0)) + kFloorAbsolute;
+      u * (kFloorOutput * scale + (std::isfinite(x) ? kFloorElement * x : 0)) + kFloorAbsolute;
   return kSafety * spread + floor;
 }
 
