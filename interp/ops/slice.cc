@@ -52,7 +52,9 @@ Operands OperandsOf(RuleContext& c) {
         o.axes.push_back(static_cast<int64_t>(i));
     }
   } else {
-    o.known = c.KnownInts(1, &o.starts) & c.KnownInts(2, &o.ends);
+    // Both are read, whether or not the first is known.
+    bool starts = c.KnownInts(1, &o.starts), ends = c.KnownInts(2, &o.ends);
+    o.known = starts && ends;
     o.axes_known = c.Has(3) ? c.KnownInts(3, &o.axes) : o.known;
     for (size_t i = 0; !c.Has(3) && i < o.starts.size() && i < kMaxRank; ++i)
       o.axes.push_back(static_cast<int64_t>(i));
