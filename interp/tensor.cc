@@ -6,6 +6,7 @@
 
 #include "interp/choices.h"
 #include "interp/field.h"
+#include "interp/hash.h"
 
 namespace assay {
 namespace {
@@ -362,21 +363,6 @@ Tensor Tensor::Outline() const {
   t.rep_->strings = nullptr;
   return t;
 }
-
-namespace {
-uint64_t HashBytes(uint64_t h, const void* data, size_t n) {
-  const char* p = static_cast<const char*>(data);
-  for (; n >= 8; n -= 8, p += 8) {
-    uint64_t x;
-    std::memcpy(&x, p, 8);
-    h = (h ^ x) * 0x9fb21c651e98df25ULL;
-    h ^= h >> 32;
-  }
-  uint64_t x = 0;
-  std::memcpy(&x, p, n);
-  return Mix(h ^ x ^ (uint64_t{n} << 56));
-}
-}  // namespace
 
 uint64_t Tensor::ContentHash() const {
   if (!rep_) return 1;

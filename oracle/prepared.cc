@@ -1,22 +1,10 @@
 #include "oracle/prepared.h"
 
-#include <cstring>
+#include "interp/hash.h"
 
 namespace assay {
 namespace {
 
-uint64_t HashBytes(uint64_t h, const void* data, size_t n) {
-  const char* p = static_cast<const char*>(data);
-  for (; n >= 8; n -= 8, p += 8) {
-    uint64_t x;
-    std::memcpy(&x, p, 8);
-    h = (h ^ x) * 0x9fb21c651e98df25ULL;
-    h ^= h >> 32;
-  }
-  uint64_t x = 0;
-  std::memcpy(&x, p, n);
-  return Mix(h ^ x ^ (uint64_t{n} << 56));
-}
 uint64_t HashString(uint64_t h, const std::string& s) {
   return HashBytes(Mix(h ^ s.size()), s.data(), s.size());
 }

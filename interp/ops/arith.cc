@@ -1,40 +1,10 @@
 // Add, Sub, Mul, Div with numpy broadcasting (ONNX Add, Sub, Mul, Div; opset 7, 13, 14), and Neg
 // (6, 13).
-#include "interp/ops/elementwise.h"
+#include "interp/ops/arith.h"
 
 namespace assay {
 namespace {
 
-struct AddFn {
-  template <class T>
-  T operator()(T a, T b) const {
-    return WrapAdd(a, b);
-  }
-};
-struct SubFn {
-  template <class T>
-  T operator()(T a, T b) const {
-    return WrapSub(a, b);
-  }
-};
-struct MulFn {
-  template <class T>
-  T operator()(T a, T b) const {
-    return WrapMul(a, b);
-  }
-};
-struct DivFn {
-  template <class T>
-  T operator()(T a, T b) const {
-    if constexpr (std::is_integral_v<T>) {
-      if (b == 0) return 0;  // undefined in the specification; never a trap
-      if constexpr (std::is_signed_v<T>) {
-        if (b == T(-1)) return WrapSub(T(0), a);  // INT_MIN / -1 wraps
-      }
-    }
-    return static_cast<T>(a / b);
-  }
-};
 struct NegFn {
   template <class T>
   T operator()(T x) const {

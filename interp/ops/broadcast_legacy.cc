@@ -1,7 +1,7 @@
 // Add, Sub, Mul and Div (ONNX opset 6), Pow (1) and PRelu (6) as they were before numpy
 // broadcasting: with broadcast=1 the shape of B is a run of A's axes that begins at `axis`, by
 // default A's last ones. PRelu's slope has one element, or one a channel.
-#include "interp/ops/elementwise.h"
+#include "interp/ops/arith.h"
 
 namespace assay {
 namespace {
@@ -40,36 +40,6 @@ void LegacyRule(RuleContext& c) {
   }
 }
 
-struct AddFn {
-  template <class T>
-  T operator()(T a, T b) const {
-    return WrapAdd(a, b);
-  }
-};
-struct SubFn {
-  template <class T>
-  T operator()(T a, T b) const {
-    return WrapSub(a, b);
-  }
-};
-struct MulFn {
-  template <class T>
-  T operator()(T a, T b) const {
-    return WrapMul(a, b);
-  }
-};
-struct DivFn {
-  template <class T>
-  T operator()(T a, T b) const {
-    if constexpr (std::is_integral_v<T>) {
-      if (b == 0) return 0;  // undefined in the specification; never a trap
-      if constexpr (std::is_signed_v<T>) {
-        if (b == T(-1)) return WrapSub(T(0), a);
-      }
-    }
-    return static_cast<T>(a / b);
-  }
-};
 struct PowFn {
   template <class T>
   T operator()(T a, T b) const {

@@ -132,7 +132,8 @@ Status EvalConcat(KernelContext& c) {
   const std::vector<Tensor>& items = c.in(0).items();
   if (items.empty()) return Invalid("an empty sequence can't be joined");
   int64_t axis = c.Int("axis");
-  Tensor joined = c.Int("new_axis") == 1 ? TRY(Stack(c, items, axis)) : TRY(Compose(c, "Concat", items, {{"axis", axis, {}}}));
+  bool stacks = c.Int("new_axis") == 1;
+  Tensor joined = TRY(stacks ? Stack(c, items, axis) : Compose(c, "Concat", items, {{"axis", axis, {}}}));
   c.Set(0, joined);
   return {};
 }
