@@ -1,5 +1,7 @@
 #include "interp/convolve.h"
 
+#include "interp/kernels_parallel.h"
+
 namespace assay {
 namespace {
 
@@ -7,6 +9,7 @@ namespace {
 // speed, small enough that scratch memory does not grow with the image.
 constexpr int64_t kTileBytes = 4 << 20;
 constexpr int64_t kMinTileColumns = 16;
+constexpr int64_t kPartWork = 1 << 18;  // multiply-adds of depthwise planes worth a thread
 
 // The offset in one channel of the input line that output line `line` reads at tap `tap` of all
 // axes but the last; -1 when the line lies in the padding. Lines and taps count row-major.
@@ -88,17 +91,20 @@ void Depthwise(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) 
     FillBias(s, bias, y);
   else
     std::fill(y, y + s.maps * s.out_size, T(0));
-  for (int64_t m = 0; m < s.maps; ++m) {
-    const T* plane = x + m / s.group_maps() * s.in_size;
-    const T* weights = w + m * s.kernel_size;
-    T* out = y + m * s.out_size;
-    if constexpr (kIsFp<T>) {
-      DepthwisePlane<double>(s, &plane->r, &weights->r, &out->r);
-      for (int64_t i = 0; i < s.out_size; ++i) out[i] = Fp::Reduce(out[i].r);
-    } else {
-      DepthwisePlane<T>(s, plane, weights, out);
+  int64_t grain = 1 + kPartWork / (s.out_size * s.kernel_size);
+  ParallelRanges(s.maps, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t m = begin; m < end; ++m) {
+      const T* plane = x + m / s.group_maps() * s.in_size;
+      const T* weights = w + m * s.kernel_size;
+      T* out = y + m * s.out_size;
+      if constexpr (kIsFp<T>) {
+        DepthwisePlane<double>(s, &plane->r, &weights->r, &out->r);
+        for (int64_t i = 0; i < s.out_size; ++i) out[i] = Fp::Reduce(out[i].r);
+      } else {
+        DepthwisePlane<T>(s, plane, weights, out);
+      }
     }
-  }
+  });
 }
 
 }  // namespace
@@ -159,9 +165,10 @@ Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, co
   bool pointwise = IsPointwise(s);
   bool depthwise = !pointwise && s.group_channels() == 1 && s.kernel_size < 8192;
   int64_t rows = s.group_maps(), depth = s.depth(), tile = TileColumns<T>(s);
-  Tensor scratch;
-  if (!pointwise && !depthwise) scratch = TRY(ColumnScratch<T>(c, s));
-  T* columns = reinterpret_cast<T*>(scratch.mutable_raw());
+  int64_t tiles = (s.out_size + tile - 1) / tile;
+  std::vector<Tensor> scratch;  // one for each thread that gathers
+  for (int64_t k = 0; !pointwise && !depthwise && k < std::min<int64_t>(ThreadsHere(), tiles); ++k)
+    scratch.push_back(TRY(ColumnScratch<T>(c, s)));
   for (int64_t n = 0; n < s.batch; ++n, x += s.channels * s.in_size, y += s.maps * s.out_size) {
     if (depthwise) {
       Depthwise(s, x, w, bias, y);
@@ -177,12 +184,13 @@ Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, co
                          s.out_size, bias);
         continue;
       }
-      for (int64_t begin = 0; begin < s.out_size; begin += tile) {
-        int64_t count = std::min(tile, s.out_size - begin);
+      ParallelFor(tiles, [&](int64_t i, int worker) {
+        int64_t begin = i * tile, count = std::min(tile, s.out_size - begin);
+        T* columns = reinterpret_cast<T*>(scratch[static_cast<size_t>(worker)].mutable_raw());
         GatherColumns(s, group_x, begin, begin + count, columns);
         MultiplyViews<T>(weights, {columns, count}, group_y + begin, s.out_size, rows, depth, count,
                          bias);
-      }
+      });
     }
   }
   return {};

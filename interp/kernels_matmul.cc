@@ -5,6 +5,7 @@
 #include <Eigen/Core>
 
 #include "interp/kernels.h"
+#include "interp/kernels_parallel.h"
 
 namespace assay {
 namespace {
@@ -104,6 +105,23 @@ void IntegerProduct(MatrixView<T> a, MatrixView<T> b, T* c, int64_t c_stride, in
 
 }  // namespace
 
+// One part of a product that several threads share.
+template <class T>
+void MultiplyPart(MatrixView<T> a, MatrixView<T> b, T* c, int64_t c_stride, int64_t m, int64_t k,
+                  int64_t n, bool accumulate) {
+  if constexpr (kIsFp<T>)
+    FieldProduct(a, b, c, c_stride, m, k, n, accumulate);
+  else if constexpr (std::is_floating_point_v<T>)
+    EigenProduct(a, b, c, c_stride, m, k, n, accumulate);
+  else
+    IntegerProduct(a, b, c, c_stride, m, k, n, accumulate);
+}
+
+// Products of a part: enough for a thread to be worth waking. A part packs its operands anew, so the rows or columns
+// of one are many.
+constexpr double kPartWork = 1 << 22;
+constexpr int64_t kPartExtent = 64;
+
 template <class T>
 void MultiplyViews(MatrixView<T> a, MatrixView<T> b, T* c, int64_t c_stride, int64_t m, int64_t k,
                    int64_t n, bool accumulate) {
@@ -113,12 +131,20 @@ void MultiplyViews(MatrixView<T> a, MatrixView<T> b, T* c, int64_t c_stride, int
     for (int64_t i = 0; i < m; ++i) std::fill(c + i * c_stride, c + i * c_stride + n, T(0));
     return;
   }
-  if constexpr (kIsFp<T>)
-    FieldProduct(a, b, c, c_stride, m, k, n, accumulate);
-  else if constexpr (std::is_floating_point_v<T>)
-    EigenProduct(a, b, c, c_stride, m, k, n, accumulate);
-  else
-    IntegerProduct(a, b, c, c_stride, m, k, n, accumulate);
+  bool by_rows = m > n;
+  int64_t extent = std::max(m, n);
+  double line = static_cast<double>(std::min(m, n)) * static_cast<double>(k);
+  int64_t grain = std::max(kPartExtent, static_cast<int64_t>(std::min(kPartWork / line, 1e12)));
+  ParallelRanges(extent, (grain + 15) / 16 * 16, [&](int64_t begin, int64_t end) {
+    MatrixView<T> left = a, right = b;
+    if (by_rows) {
+      left.data += begin * (a.transposed ? 1 : a.stride);
+      MultiplyPart(left, right, c + begin * c_stride, c_stride, end - begin, k, n, accumulate);
+    } else {
+      right.data += begin * (b.transposed ? b.stride : 1);
+      MultiplyPart(left, right, c + begin, c_stride, m, k, end - begin, accumulate);
+    }
+  });
 }
 
 template <class T>

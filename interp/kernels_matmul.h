@@ -18,7 +18,7 @@ struct MatrixView {
 
 // c[m,n] = a[m,k] * b[k,n], or c += with `accumulate`; rows of c are `c_stride` elements apart.
 // Extents may be 0 (an empty sum is 0). For float, double, Fp, int32_t, uint32_t, int64_t,
-// uint64_t; integers wrap around.
+// uint64_t; integers wrap around. Large products run on the threads of the ThreadScope.
 template <class T>
 void MultiplyViews(MatrixView<T> a, MatrixView<T> b, T* c, int64_t c_stride, int64_t m, int64_t k,
                    int64_t n, bool accumulate = false);

@@ -2,43 +2,68 @@
 
 #include <algorithm>
 #include <bit>
-#include <optional>
+#include <set>
 
 #include "interp/choices.h"
 
 namespace assay {
-namespace {
-// Values of the constants that a model computes, in double, as far as they can be computed.
-std::unordered_map<int, Tensor> ComputedConstants(const Prepared& m, const Limits& limits) {
-  std::unordered_map<int, Tensor> values;
-  for (const PreparedNode& pn : m.nodes) {
-    if (!pn.constant) continue;
+
+// Evaluates what a model computes from constants, in double, as it is asked for.
+class ConstantNodes {
+ public:
+  ConstantNodes(const Prepared& m, const Limits& limits) : m_(m), limits_(limits) {}
+
+  // Null where it can't be computed.
+  const Tensor* Value(int v) {
+    for (int n : NodesBefore(v)) {
+      if (!done_.insert(n).second) continue;
+      const PreparedNode& pn = m_.nodes[n];
+      std::vector<Tensor> out = Evaluate(pn);
+      for (size_t o = 0; o < pn.outputs.size() && o < out.size(); ++o) {
+        if (pn.outputs[o] >= 0) values_.emplace(pn.outputs[o], std::move(out[o]));
+      }
+    }
+    auto it = values_.find(v);
+    return it == values_.end() ? nullptr : &it->second;
+  }
+  // How many nodes compute it.
+  int Depth(int v) const { return static_cast<int>(NodesBefore(v).size()); }
+
+ private:
+  std::set<int> NodesBefore(int v) const {  // in topological order
+    std::set<int> nodes;
+    std::vector<int> work{m_.producer[v]};
+    while (!work.empty()) {
+      int n = work.back();
+      work.pop_back();
+      if (n < 0 || !nodes.insert(n).second) continue;
+      for (int i : m_.nodes[n].inputs) {
+        if (i >= 0) work.push_back(m_.producer[i]);
+      }
+    }
+    return nodes;
+  }
+  // Empty where the node does not run.
+  std::vector<Tensor> Evaluate(const PreparedNode& pn) const {
     std::vector<Tensor> held;
     std::vector<const Tensor*> args;
     held.reserve(pn.inputs.size());
-    bool known = true;
     for (int i : pn.inputs) {
-      if (i < 0) {
-        args.push_back(nullptr);
-        continue;
-      }
-      auto it = values.find(i);
-      known = known && (it != values.end() || m.initializer[i] >= 0);
-      if (!known) break;
-      held.push_back(it != values.end() ? it->second : m.Initial(i).To(Store::kDouble));
-      args.push_back(&held.back());
+      auto it = values_.find(i);
+      if (i >= 0 && it == values_.end() && m_.initializer[i] < 0) return {};
+      if (i >= 0) held.push_back(it != values_.end() ? it->second : m_.Initial(i).To(Store::kDouble));
+      args.push_back(i >= 0 ? &held.back() : nullptr);
     }
-    if (!known) continue;
     Result<std::vector<Tensor>> out =
-        EvalNode(*pn.row, *pn.node, args, Store::kDouble, limits, m.model.Opset(pn.node->domain));
-    for (size_t o = 0; out.ok() && o < pn.outputs.size(); ++o) {
-      if (pn.outputs[o] >= 0) values.emplace(pn.outputs[o], (*out)[o]);
-    }
+        EvalNode(*pn.row, *pn.node, args, Store::kDouble, limits_, m_.model.Opset(pn.node->domain));
+    return out.ok() ? std::move(*out) : std::vector<Tensor>{};
   }
-  return values;
-}
 
-}  // namespace
+  const Prepared& m_;
+  const Limits& limits_;
+  std::set<int> done_;
+  std::unordered_map<int, Tensor> values_;
+};
 
 // Constants that something else than a constant reads: what the target computes from its constants counts by value.
 LabSnapper::Readers LabSnapper::ReadersOfConstants(const Prepared& m) const {
@@ -95,20 +120,25 @@ SnapPool::Match LabSnapper::OfInitializer(const Prepared& m, int v, const Reader
   return it->second;
 }
 
-SnapPool::Match LabSnapper::OfComputed(const Prepared& m, const Tensor& value, int depth, const Reader& reader) {
-  SnapPool::Match match = pool_.FindComputed(value, depth);
-  // Weights that were only moved, as behind a Transpose, are still told by the node that reads them.
-  const Node& node = *m.nodes[reader.node].node;
-  if (!match.found() && IsFloat(value.dtype()) && ViewWeights(node, reader.input, value.shape()))
-    match = pool_.Find(value, &node, reader.input);
-  return match;
+SnapPool::Match LabSnapper::OfComputed(const Prepared& m, int v, const Reader& reader, ConstantNodes* nodes) {
+  const PreparedNode& pn = m.nodes[reader.node];
+  uint64_t key = Mix(m.structure[v] ^ Mix(pn.hash ^ static_cast<uint64_t>(reader.input + 1)));
+  if (auto it = computed_.find(key); it != computed_.end()) return it->second;
+  SnapPool::Match match;
+  if (const Tensor* value = nodes->Value(v)) {
+    match = pool_.FindComputed(*value, nodes->Depth(v));
+    // Weights that were only moved, as behind a Transpose, are still told by the node that reads them.
+    if (!match.found() && IsFloat(value->dtype()) && ViewWeights(*pn.node, reader.input, value->shape()))
+      match = pool_.Find(*value, pn.node.get(), reader.input);
+  }
+  return computed_.emplace(key, std::move(match)).first->second;
 }
 
 LabSnaps LabSnapper::Of(const Prepared& m, std::vector<int>* foreign) {
   LabSnaps snaps;
   Readers readers = ReadersOfConstants(m);
   SnapNormalizations(m, readers, &snaps);
-  std::optional<std::unordered_map<int, Tensor>> computed;
+  ConstantNodes nodes(m, limits_);
   for (size_t i = 0; i < m.names.size(); ++i) {
     int v = static_cast<int>(i);
     if (!m.constant[v] || readers[v].empty() || snaps.count(v) || pool_.IsSourceConstant(m.structure[v])) continue;
@@ -118,10 +148,7 @@ LabSnaps LabSnapper::Of(const Prepared& m, std::vector<int>* foreign) {
       match = OfInitializer(m, v, readers[v][0]);
       if (!match.found()) foreign->push_back(v);
     } else {
-      if (!computed) computed = ComputedConstants(m, limits_);
-      auto it = computed->find(v);
-      if (it == computed->end()) continue;
-      match = OfComputed(m, it->second, static_cast<int>(computed->size()), readers[v][0]);
+      match = OfComputed(m, v, readers[v][0], &nodes);
     }
     if (match.found()) snaps.emplace(v, std::move(match));
   }

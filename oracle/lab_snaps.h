@@ -10,6 +10,8 @@
 
 namespace assay {
 
+class ConstantNodes;
+
 class LabSnapper {
  public:
   LabSnapper(const SnapPool& pool, const Limits& limits) : pool_(pool), limits_(limits) {}
@@ -25,7 +27,7 @@ class LabSnapper {
   Readers ReadersOfConstants(const Prepared& model) const;
   void SnapNormalizations(const Prepared& model, const Readers& readers, LabSnaps* snaps);
   SnapPool::Match OfInitializer(const Prepared& model, int v, const Reader& reader);
-  SnapPool::Match OfComputed(const Prepared& model, const Tensor& value, int depth, const Reader& reader);
+  SnapPool::Match OfComputed(const Prepared& model, int v, const Reader& reader, ConstantNodes* nodes);
   bool Own(const Prepared& model, int v) const {
     return model.Literal(v) && !pool_.IsSourceConstant(model.structure[v]);
   }
@@ -33,6 +35,7 @@ class LabSnapper {
   const SnapPool& pool_;
   const Limits limits_;
   std::unordered_map<uint64_t, SnapPool::Match> initializers_;  // by content and reader
+  std::unordered_map<uint64_t, SnapPool::Match> computed_;      // by structure and reader
   std::unordered_map<uint64_t, std::pair<SnapPool::Match, SnapPool::Match>> normalizations_;
 };
 

@@ -25,21 +25,6 @@ constexpr int kFirstRuns = 4, kMoreRuns = 16;
 constexpr double kFar = 1000;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-// Rounding unit of an element type. Double is what the reference itself computes in: leave room for
-// the order of its additions.
-double RoundingUnit(DType t) {
-  switch (t) {
-    case DType::kFloat16:
-      return 0x1p-11;
-    case DType::kBfloat16:
-      return 0x1p-8;
-    case DType::kDouble:
-      return 0x1p-49;
-    default:
-      return 0x1p-24;
-  }
-}
-
 // A stream of factors 1 + amplitude * r with |r| in [1/2, 1]: never near 0, so that few runs show
 // the spread.
 class Noise {
@@ -92,7 +77,7 @@ bool HasFloatAttribute(const Node& n) {
 
 // The node with every floating-point attribute moved by some units in the last place.
 NodePtr WithPerturbedAttributes(const Node& n, Noise& noise) {
-  double amplitude = kNoise * RoundingUnit(DType::kFloat);
+  double amplitude = kNoise * MetricUnit(DType::kFloat);
   auto copy = std::make_shared<Node>(n);
   for (Attribute& a : copy->attrs) {
     if (auto f = std::get_if<float>(&a.value)) *f = static_cast<float>(*f * noise.Factor(amplitude));
@@ -201,6 +186,19 @@ std::string IndexText(const Shape& shape, int64_t i) {
 
 }  // namespace
 
+double MetricUnit(DType t) {
+  switch (t) {
+    case DType::kFloat16:
+      return 0x1p-11;
+    case DType::kBfloat16:
+      return 0x1p-8;
+    case DType::kDouble:
+      return 0x1p-49;
+    default:
+      return 0x1p-24;
+  }
+}
+
 void Comparison::Merge(const Comparison& o) {
   if (o.margin > margin) note = o.note;
   margin = std::max(margin, o.margin);
@@ -265,7 +263,7 @@ void Reference::PerturbedRun(uint64_t seed, bool attributes) {
   std::map<std::string, Tensor> constants;
   for (const Initializer& i : program.model().graph.initializers) {
     if (IsFloat(i.value.dtype()) && !exact.count(i.name))
-      constants.emplace(i.name, Perturbed(i.value, units * RoundingUnit(i.value.dtype()), noise));
+      constants.emplace(i.name, Perturbed(i.value, units * Unit(i.value.dtype()), noise));
   }
   ExecOptions exec;
   exec.store = Store::kDouble;
@@ -276,13 +274,13 @@ void Reference::PerturbedRun(uint64_t seed, bool attributes) {
     if (!yardstick_->operands_.empty() && yardstick_->operands_.count(n.outputs[0])) {
       // In double only the double's own rounding happens there.
       DType inside = options_.native ? out[0].dtype() : DType::kDouble;
-      out[0] = Perturbed(out[0], units * RoundingUnit(inside), noise);
+      out[0] = Perturbed(out[0], units * Unit(inside), noise);
       return;
     }
     if (yardstick_->quiet_.count(&n)) return;
     for (size_t i = 0; i < out.size() && i < n.outputs.size(); ++i) {
       if (out[i].defined() && IsFloat(out[i].dtype()) && !exact.count(n.outputs[i]))
-        out[i] = Perturbed(out[i], units * RoundingUnit(out[i].dtype()), noise);
+        out[i] = Perturbed(out[i], units * Unit(out[i].dtype()), noise);
     }
   };
   Result<Execution> run = program.Run(inputs_, exec);
@@ -337,7 +335,7 @@ double Reference::Bound(size_t o, int64_t i) const {
   const Tensor& t = outputs_[o];
   double spread = spread_.of.empty() ? 0 : spread_.of[o][i];
   if (!IsFloat(t.dtype())) return spread;
-  double u = RoundingUnit(t.dtype()), x = std::fabs(t.data<double>()[i]);
+  double u = Unit(t.dtype()), x = std::fabs(t.data<double>()[i]);
   // An output of zeros alone has no scale: what cancels there leaves the rounding of numbers around 1.
   double scale = scale_[o] > 0 ? scale_[o] : 1;
   double floor =

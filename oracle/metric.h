@@ -17,6 +17,7 @@
 // last. A Yardstick may be used by several threads, a Reference by one.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -33,6 +34,10 @@ namespace assay {
 // The margin of what no rounding explains: another type or shape, a number against NaN, another
 // integer.
 inline constexpr double kBeyondMargin = 1e30;
+
+// Rounding unit of an element type. Double is what a reference itself computes in: it leaves room for the order of
+// its additions.
+double MetricUnit(DType t);
 
 // The comparison of one or several sets of outputs with their reference.
 struct Comparison {
@@ -63,6 +68,9 @@ struct MetricOptions {
   // The other side computes in the element types themselves (a real runtime), not in double: the
   // bound then counts the rounding of every operation of a reduction too.
   bool native = false;
+  // No rounding unit counts as larger than this: the bound of a target must not grow with its types where the source
+  // computes in finer ones.
+  double coarsest_unit = 1;
   // Widen the bound by further runs where a difference is beyond it. Without, the margin means nothing;
   // what is left is the size of the differences.
   bool widen = true;
@@ -127,6 +135,7 @@ class Reference {
   friend class Yardstick;
   Reference(const Yardstick* yardstick, std::vector<Tensor> inputs, const MetricOptions& options)
       : yardstick_(yardstick), inputs_(std::move(inputs)), options_(options) {}
+  double Unit(DType t) const { return std::min(MetricUnit(t), options_.coarsest_unit); }
   void Widen(int runs, bool attributes);
   void PerturbedRun(uint64_t seed, bool attributes);
   void TakeSpread(const std::vector<Tensor>& outputs);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <set>
 
+#include "interp/kernels_parallel.h"
 #include "oracle/doubt.h"
 
 namespace assay {
@@ -376,6 +377,7 @@ Result<SearchResult> Search::RunOnce(const Model& target, bool* doubtful) {
 }  // namespace
 
 Result<SearchResult> SearchRepair(const Model& source, const Model& target, const RepairOptions& options) {
+  ThreadScope threads(options.jobs);
   return Search(source, options).Run(target);
 }
 

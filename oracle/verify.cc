@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "interp/choices.h"
+#include "interp/kernels_parallel.h"
 #include "oracle/doubt.h"
 #include "oracle/metric.h"
 #include "oracle/probes.h"
@@ -320,6 +321,7 @@ Result<Verification> Verifier::Run() {
 }  // namespace
 
 Result<Verification> Verify(const Model& source, const Model& target, const VerifyOptions& options) {
+  ThreadScope threads(options.jobs);
   return Verifier(source, target, options).Run();
 }
 

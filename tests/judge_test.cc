@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "interp/text.h"
 #include "oracle/probes.h"
 
 namespace assay {
@@ -92,6 +93,21 @@ TEST(Judge, SmallFaultsDifferToo) {
   for (int64_t i = 0; i < 6; ++i) bias.Set(i, bias.AsDouble(i) * 1.0001);
   m.graph.SetInitializer("t_bias", bias);
   EXPECT_TRUE(JudgePair(Source(), m).value().differs);
+}
+
+// The mean is taken away again; what the subtraction rounds off a small operand is beyond what the source rounds.
+TEST(Judge, ATargetThatRoundsMoreThanItsSourceIsNotDifferent) {
+  Model source = ParseText("graph(double[2,32] x) -> (y) { s = double[32] fill(1) y = LayerNormalization(x, s) }").value();
+  Model target = ParseText(
+      "graph(double[2,32] x) -> (y) { s = double[32] fill(1) m = double[] {0.449} c = Sub(x, m) "
+      "y = LayerNormalization(c, s) }").value();
+  Judgement j = JudgePair(source, target).value();
+  EXPECT_FALSE(j.differs) << j.why;
+  // What is not taken away differs.
+  Model faulty = ParseText(
+      "graph(double[2,32] x) -> (y) { s = double[32] fill(1) m = double[32] random(1) c = Sub(x, m) "
+      "y = LayerNormalization(c, s) }").value();
+  EXPECT_TRUE(JudgePair(source, faulty).value().differs);
 }
 
 TEST(Judge, TheInterfaceIsComparedByPosition) {

@@ -51,6 +51,13 @@ const Case kCases[] = {
     {"three faults", CONV_SOURCE,
      "graph(float[1,3,8,8] i) -> (o) { w = float[4,3,3,3] random(1) v = float[4,4,3,3] random(4) "
      "a = Conv(i, w) {pads=[0,1,2,1]} r = Relu(a) d = Conv(r, v) o = Tanh(d) }", "WB", 4},
+    {"block lost, and with it its weights",
+     "graph(float[1,4,6,6] x) -> (y) { u = float[4,4,3,3] random(1) v = float[4,4,3,3] random(2) w = float[4,4,3,3] random(3) "
+     "a = Conv(x, u) {pads=[1,1,1,1]} b = Relu(a) c = Sum(b, x) d = Conv(c, v) {pads=[1,1,1,1]} e = Relu(d) f = Sum(e, c) "
+     "g = Conv(f, w) {pads=[1,1,1,1]} h = Relu(g) y = Sum(h, f) }",
+     "graph(float[1,4,6,6] x) -> (y) { u = float[4,4,3,3] random(1) w = float[4,4,3,3] random(3) "
+     "a = Conv(x, u) {pads=[1,1,1,1]} b = Relu(a) c = Sum(b, x) "
+     "g = Conv(c, w) {pads=[1,1,1,1]} h = Relu(g) y = Sum(h, c) }", "CG", 3},
     {"outputs swapped", "graph(float[4] x) -> (a, b) { a = Sin(x) b = Cos(x) }",
      "graph(float[4] x) -> (b, a) { a = Sin(x) b = Cos(x) }", "IO", 1},
 };

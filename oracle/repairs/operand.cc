@@ -7,7 +7,7 @@
 namespace assay {
 namespace {
 
-constexpr size_t kMostCopied = 6;
+constexpr size_t kMostCopied = 12;  // a residual block
 
 std::string ClassOfCopies(const RepairScene& scene, const std::vector<const Node*>& copied, int data) {
   bool layout = !copied.empty() && std::all_of(copied.begin(), copied.end(), [](const Node* n) { return IsLayoutOp(n->op); });

@@ -6,7 +6,27 @@
 namespace assay {
 namespace {
 
+int Uses(const Prepared& m, uint64_t content) {
+  int uses = 0;
+  for (const PreparedNode& n : m.nodes) {
+    uses += static_cast<int>(std::count_if(n.inputs.begin(), n.inputs.end(), [&](int i) { return i >= 0 && m.content[i] == content; }));
+  }
+  return uses;
+}
+
+// Would putting source constant `b` in the place of `a` lose one that the target rightly has? Where a block is dropped,
+// the weights of the next one stand in its place: they are the source's, and those of the block are gone.
+bool BelongsElsewhere(const RepairScene& scene, int a, int b) {
+  constexpr int64_t kTelling = 64;  // elements; a few numbers may be the same by chance
+  if (a < 0 || b < 0 || scene.t().initializer[a] < 0 || scene.s().initializer[b] < 0) return false;
+  if (scene.t().Initial(a).size() < kTelling) return false;
+  uint64_t has = scene.t().content[a], wants = scene.s().content[b];
+  int uses = Uses(scene.s(), has);
+  return uses > 0 && uses == Uses(scene.t(), has) && Uses(scene.t(), wants) == 0;
+}
+
 void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
+  constexpr int kUnlikely = 12;  // nodes of a missing block that is tried before
   const PreparedNode& tn = scene.node();
   const Prepared &s = scene.s(), &t = scene.t();
   for (int c : scene.Counterparts(scene.frontier)) {
@@ -31,6 +51,7 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
       for (size_t i : set) {
         int b = i < sn.inputs.size() ? sn.inputs[i] : -1, a = i < tn.inputs.size() ? tn.inputs[i] : -1;
         std::string name;
+        if (BelongsElsewhere(scene, a, b)) p.size = kUnlikely;
         if (b >= 0) {
           Result<std::string> imported = s.initializer[b] >= 0 ? ImportConstant(scene, b, &p.model)
                                                                : ImportSlice(scene, b, {}, &p.model, nullptr, 8);
@@ -64,7 +85,7 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
       for (NodePtr& n : p.model.graph.nodes) {
         if (n == tn.node) n = node;
       }
-        p.size = static_cast<int>(set.size()) + (attributes_too ? 1 : 0);
+      p.size += static_cast<int>(set.size()) - 1 + (attributes_too ? 1 : 0);
       out->push_back(std::move(p));
     };
     if (differing.size() > 1) {

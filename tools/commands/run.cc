@@ -7,6 +7,7 @@
 #include "interp/exec.h"
 #include "interp/npy.h"
 #include "interp/onnx_io.h"
+#include "interp/kernels_parallel.h"
 #include "interp/testcase.h"
 #include "tools/command.h"
 
@@ -18,6 +19,7 @@ struct Flags {
   bool in_double = false, npy = false, finite = false;
   uint64_t seed = 0;
   int64_t extent = 2;
+  int jobs = 1;
   JsonFlag json;
 };
 
@@ -101,6 +103,7 @@ Result<Execution> RunModel(const Flags& f, const Model& model,
       f.inputs.empty() ? RandomInputs(model, f.seed, f.extent)
                        : LoadTensors(f.inputs, "input", model.graph.RequiredInputs());
   if (!inputs.ok()) return inputs.error();
+  ThreadScope threads(f.jobs);
   ExecOptions options;
   if (f.in_double) options.store = Store::kDouble;
   if (f.finite) {
@@ -152,6 +155,7 @@ Runner Setup(CLI::App& app) {
       ->capture_default_str()
       ->type_name("N");
   AddSeed(app, &f->seed);
+  AddJobs(app, &f->jobs);
   f->json.Add(app);
   return [f] { return Execute(*f); };
 }

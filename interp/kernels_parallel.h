@@ -1,0 +1,37 @@
+// Threads within one operator. A ThreadScope lends threads to the kernels that the current thread runs; without one
+// everything runs on it alone, as in a campaign, where cases are what runs side by side.
+//
+// The parts of a kernel follow from shapes, never from the number of threads: the same operands give the same bits.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+namespace assay {
+
+class ThreadScope {
+ public:
+  // `threads` counts the current one; below 2, or within another scope, nothing changes. The threads end with the scope.
+  explicit ThreadScope(int threads);
+  ~ThreadScope();
+  ThreadScope(const ThreadScope&) = delete;
+  ThreadScope& operator=(const ThreadScope&) = delete;
+
+  struct Pool;
+
+ private:
+  std::unique_ptr<Pool> pool_;
+};
+
+// How many calls of a part may run at once here: worker numbers of ParallelFor are below it.
+int ThreadsHere();
+
+// Calls part(i, worker) for each i in [0, parts), in any order, and returns when all have. Two calls at the same time
+// have different workers. A part that asks for threads itself runs alone. The FieldContext bound here is bound there.
+void ParallelFor(int64_t parts, const std::function<void(int64_t i, int worker)>& part);
+
+// The same over ranges of [0, n): f(begin, end), each of at least `grain` elements but the last.
+void ParallelRanges(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& f);
+
+}  // namespace assay
