@@ -112,22 +112,6 @@ double FinestUnit(const Model& m) {
   return unit;
 }
 
-// Does a value inside overflow?
-bool Overflows(const Program& program, const std::vector<Tensor>& inputs, const Limits& limits) {
-  bool overflows = false;
-  ExecOptions exec;
-  exec.store = Store::kDouble;
-  exec.limits = limits;
-  exec.after_node = [&](const Node&, std::vector<Tensor>& out) {
-    for (const Tensor& t : out) {
-      if (!t.defined() || t.store() != Store::kDouble) continue;
-      overflows = overflows || std::any_of(t.data<double>(), t.data<double>() + t.size(), [](double x) { return !std::isfinite(x); });
-    }
-  };
-  (void)program.Run(inputs, exec).ok();
-  return overflows;
-}
-
 // A target that computes the same may round more than its source does: it subtracts a mean that a normalization takes
 // away again, or the Exp of a Sigmoid spelled out overflows where the Sigmoid does not. Does that explain a difference
 // in double? Is the source within the target's own rounding, each operation in the source's finest type? Asked where

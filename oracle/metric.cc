@@ -466,4 +466,20 @@ Comparison CompareTarget(Reference& reference, const Program& target,
   return c;
 }
 
+bool Overflows(const Program& program, const std::vector<Tensor>& inputs, const Limits& limits) {
+  bool overflows = false;
+  ExecOptions exec;
+  exec.store = Store::kDouble;
+  exec.limits = limits;
+  exec.after_node = [&](const Node&, std::vector<Tensor>& out) {
+    for (const Tensor& t : out) {
+      if (!t.defined() || t.store() != Store::kDouble) continue;
+      overflows = overflows || std::any_of(t.data<double>(), t.data<double>() + t.size(),
+                                           [](double x) { return !std::isfinite(x); });
+    }
+  };
+  (void)program.Run(inputs, exec).ok();
+  return overflows;
+}
+
 }  // namespace assay

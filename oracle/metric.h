@@ -160,4 +160,8 @@ Comparison CompareTarget(Reference& reference, const Program& target,
                          const std::vector<Tensor>& inputs, const Limits& limits = Limits{},
                          Store store = Store::kDouble);
 
+// Is some value inside NaN or infinite, when the program runs in double? Where it is on large inputs, a jump behind it
+// tells one spelling of a function from another: 1/(1 + exp(-x)) is 0 where a Sigmoid is a small number.
+bool Overflows(const Program& program, const std::vector<Tensor>& inputs, const Limits& limits = Limits{});
+
 }  // namespace assay

@@ -155,6 +155,7 @@ Status Verifier::TryProbes(const Yardstick& yardstick, const Program& target, co
     if (!reference.ok()) continue;
     Comparison c = CompareTarget(*reference, target, probe->inputs, options_.limits);
     if (c.finite_mismatch && !(probe->moderate && reference->finite())) continue;
+    if (c.beyond() && !c.type_mismatch && !probe->moderate && Overflows(target, probe->inputs, options_.limits)) continue;
     // The bound is an estimate: of hundreds of sets one may pass it by a little. What only a rare input shows is a
     // comparison that flips, and that is no little.
     if (k >= kProbeKinds && c.margin < kClearMargin) c.margin = std::min(c.margin, 1.0);
