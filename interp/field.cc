@@ -1,7 +1,9 @@
 #include "interp/field.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 #include <mutex>
 
 #include "interp/choices.h"
@@ -138,10 +140,14 @@ double FieldContext::Embed(double c) const {
     }
   }
   if (r < 0) {
-    int e;
-    double m = std::frexp(a, &e);  // a = m * 2^e
-    int64_t mantissa = static_cast<int64_t>(m * 0x1p53) % static_cast<int64_t>(p_);
-    double x = static_cast<double>(mantissa) * pow2_[e - 53 - kMinExponent];
+    // a = mantissa * 2^e. The constants of a model are many, and nearly all of them float: 24 bits.
+    bool subnormal = a < std::numeric_limits<double>::min();
+    uint64_t bits = std::bit_cast<uint64_t>(subnormal ? a * 0x1p60 : a);
+    uint64_t mantissa = (bits & ((uint64_t{1} << 52) - 1)) | uint64_t{1} << 52;
+    int e = static_cast<int>(bits >> 52) - 1075 - (subnormal ? 60 : 0);
+    if (mantissa % (1 << 29) == 0) mantissa >>= 29, e += 29;
+    else mantissa %= static_cast<uint64_t>(p_);
+    double x = static_cast<double>(mantissa) * pow2_[static_cast<size_t>(e - kMinExponent)];
     r = x - std::floor(x * inv_p_) * p_;
     if (r < 0) r += p_;
     if (r >= p_) r -= p_;

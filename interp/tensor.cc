@@ -7,6 +7,7 @@
 #include "interp/choices.h"
 #include "interp/field.h"
 #include "interp/hash.h"
+#include "interp/kernels_parallel.h"
 
 namespace assay {
 namespace {
@@ -317,7 +318,9 @@ template <class From, class To>
 bool Convert(const Tensor& from, Tensor& to) {
   const From* x = from.data<From>();
   To* y = to.mutable_data<To>();
-  for (int64_t i = 0; i < from.size(); ++i) y[i] = static_cast<To>(x[i]);
+  ParallelRanges(from.size(), 1 << 16, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) y[i] = static_cast<To>(x[i]);
+  });
   return true;
 }
 // The conversions of whole models; false: element by element then.

@@ -31,6 +31,22 @@ TEST_P(FieldTest, ArithmeticIsExact) {
   EXPECT_EQ(Fp(int64_t{-9223372036854775807}) + Fp(int64_t{9223372036854775807}), Fp(0));
 }
 
+TEST_P(FieldTest, EveryExponentIsExact) {
+  for (double mantissa : {1.0, 3.0, 5.0 / 3, 12345.0f / 7.0, 0x1.fffffffffffffp0}) {
+    Fp down = Fp(mantissa * 0x1p60), up = down;
+    for (int e = 59; e > -1022; --e) {
+      down = down * Fp(0.5);
+      EXPECT_EQ(Fp(std::ldexp(mantissa, e)), down) << mantissa << " 2^" << e;
+    }
+    for (int e = 61; e < 1000; ++e) {
+      up = up + up;
+      EXPECT_EQ(Fp(std::ldexp(mantissa, e)), up) << mantissa << " 2^" << e;
+    }
+  }
+  // Without all bits of a normal number.
+  EXPECT_EQ(Fp(0x1.8p-1072) * Fp(0x1p72), Fp(0x1.8p-1000));
+}
+
 TEST_P(FieldTest, RoundedFractionsAreTheFraction) {
   EXPECT_EQ(Fp(1.0f / 3.0f), Fp(1) / Fp(3));
   EXPECT_EQ(Fp(1.0f / 49.0f), Fp(1) / Fp(49));
