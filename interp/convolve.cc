@@ -1,5 +1,6 @@
 #include "interp/convolve.h"
 
+#include "interp/kernels_panel.h"
 #include "interp/kernels_parallel.h"
 
 namespace assay {
@@ -10,22 +11,6 @@ namespace {
 constexpr int64_t kTileBytes = 4 << 20;
 constexpr int64_t kMinTileColumns = 16;
 constexpr int64_t kPartWork = 1 << 18;  // multiply-adds of depthwise planes worth a thread
-
-// The offset in one channel of the input line that output line `line` reads at tap `tap` of all
-// axes but the last; -1 when the line lies in the padding. Lines and taps count row-major.
-int64_t LineOffset(const std::vector<WindowAxis>& axes, int64_t line, int64_t tap) {
-  int64_t offset = 0, step = axes.back().in;
-  for (size_t i = axes.size() - 1; i-- > 0;) {
-    const WindowAxis& a = axes[i];
-    int64_t at = a.Start(line % a.out) + (tap % a.kernel) * a.dilation;
-    if (at < 0 || at >= a.in) return -1;
-    offset += at * step;
-    step *= a.in;
-    line /= a.out;
-    tap /= a.kernel;
-  }
-  return offset;
-}
 
 // Walks columns [begin, end) of one row of the gathered matrix line by line. For each line calls
 // f(column, zeros_before, count, zeros_after, x_offset): `count` columns read the channel from
@@ -65,24 +50,16 @@ void FillBias(const ConvShape& s, const T* bias, T* y) {
 // in (Fp as double: no more than 8192 products of residues are exact).
 template <class U>
 void DepthwisePlane(const ConvShape& s, const U* x, const U* w, U* y) {
-  const WindowAxis& last = s.axes.back();
-  int64_t lines = s.out_size / last.out, taps = s.kernel_size / last.kernel;
-  for (int64_t line = 0; line < lines; ++line) {
-    U* out = y + line * last.out;
-    for (int64_t tap = 0; tap < taps; ++tap) {
-      int64_t offset = LineOffset(s.axes, line, tap);
-      if (offset < 0) continue;
-      for (int64_t j = 0; j < last.kernel; ++j) {
-        auto [lo, hi] = last.Windows(j);
-        U factor = w[tap * last.kernel + j];
-        const U* in = x + offset + j * last.dilation - last.pad_begin;
-        if (last.stride == 1)
-          for (int64_t o = lo; o < hi; ++o) out[o] += factor * in[o];
-        else
-          for (int64_t o = lo; o < hi; ++o) out[o] += factor * in[o * last.stride];
-      }
-    }
-  }
+  int64_t stride = s.axes.back().stride;
+  ForEachTapLine(s.axes, [&](int64_t to, int64_t n, int64_t tap, int64_t from) {
+    U factor = w[tap];
+    U* out = y + to;
+    const U* in = x + from;
+    if (stride == 1)
+      for (int64_t o = 0; o < n; ++o) out[o] += factor * in[o];
+    else
+      for (int64_t o = 0; o < n; ++o) out[o] += factor * in[o * stride];
+  });
 }
 
 template <class T>
@@ -107,27 +84,23 @@ void Depthwise(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) 
   });
 }
 
-}  // namespace
-
+// One row of the gathered matrix: channel x at tap `tap` for output positions [begin, end), 0 in the padding.
 template <class T>
-void GatherColumns(const ConvShape& s, const T* x, int64_t begin, int64_t end, T* columns) {
+void GatherRow(const ConvShape& s, const T* x, int64_t tap, int64_t begin, int64_t end, T* row) {
   int64_t stride = s.axes.back().stride;
-  for (int64_t c = 0; c < s.group_channels(); ++c, x += s.in_size) {
-    for (int64_t tap = 0; tap < s.kernel_size; ++tap, columns += end - begin) {
-      ForEachLine(s.axes, tap, begin, end,
-                  [&](int64_t at, int64_t before, int64_t n, int64_t after, int64_t from) {
-                    T* row = columns + at;
-                    std::fill(row, row + before, T(0));
-                    row += before;
-                    if (stride == 1 && n > 0)
-                      std::memcpy(static_cast<void*>(row), x + from, sizeof(T) * n);
-                    else
-                      for (int64_t i = 0; i < n; ++i) row[i] = x[from + i * stride];
-                    std::fill(row + n, row + n + after, T(0));
-                  });
-    }
-  }
+  ForEachLine(s.axes, tap, begin, end, [&](int64_t at, int64_t before, int64_t n, int64_t after, int64_t from) {
+    T* to = row + at;
+    std::fill(to, to + before, T(0));
+    to += before;
+    if (stride == 1)
+      std::copy(x + from, x + from + n, to);
+    else
+      for (int64_t i = 0; i < n; ++i) to[i] = x[from + i * stride];
+    std::fill(to + n, to + n + after, T(0));
+  });
 }
+
+}  // namespace
 
 template <class T>
 void ScatterColumns(const ConvShape& s, const T* columns, int64_t begin, int64_t end, T* x) {
@@ -159,45 +132,84 @@ Result<Tensor> ColumnScratch(const KernelContext& c, const ConvShape& s) {
   return Tensor::Make(DType::kUint8, {bytes}, Store::kNative, limits);
 }
 
+namespace {
+
+// A tile of gathered columns: its panels fill about half of a second-level cache.
+constexpr int64_t kTileDepth = 256;
+template <class T>
+constexpr int64_t kWidestTile = (512 << 10) / kTileDepth / static_cast<int64_t>(sizeof(T));
+
+// How the columns of a convolution are shared out: fewer in a tile where threads would wait.
+template <class T>
+int64_t TileWidth(const ConvShape& s) {
+  constexpr int64_t kPanel = kPanelColumns<T>;
+  int64_t items = s.batch * s.group, share = items < ThreadsHere() ? s.out_size / ThreadsHere() : s.out_size;
+  return std::clamp((share + kPanel - 1) / kPanel * kPanel, kPanel, kWidestTile<T>);
+}
+
+// Rows [k0, k1) of the matrix of GatherColumns, columns [begin, end), into panels. `line`: room for end - begin.
+template <class T>
+void GatherPanels(const ConvShape& s, const T* x, bool pointwise, int64_t k0, int64_t k1, int64_t begin, int64_t end,
+                  T* line, T* panels) {
+  constexpr int64_t kPanel = kPanelColumns<T>;
+  int64_t n = end - begin, whole = n / kPanel * kPanel, depth = k1 - k0;
+  for (int64_t k = k0; k < k1; ++k) {
+    const T* row = line;
+    if (pointwise)
+      row = x + k * s.in_size + begin;
+    else
+      GatherRow(s, x + k / s.kernel_size * s.in_size, k % s.kernel_size, begin, end, line);
+    T* to = panels + (k - k0) * kPanel;
+    for (int64_t j = 0; j < whole; j += kPanel, to += depth * kPanel)
+      std::memcpy(static_cast<void*>(to), row + j, sizeof(T) * kPanel);
+    if (whole == n) continue;
+    std::copy(row + whole, row + n, to);
+    std::fill(to + (n - whole), to + kPanel, T(0));
+  }
+}
+
+// Columns [begin, end) of one group's result y [Mg, out_size].
+template <class T>
+void ConvolveTile(const ConvShape& s, const T* x, const T* w, const T* bias, bool pointwise, int64_t begin, int64_t end,
+                  T* scratch, T* y) {
+  for (int64_t m = 0; m < s.group_maps(); ++m)
+    std::fill(y + m * s.out_size + begin, y + m * s.out_size + end, bias ? bias[m] : T(0));
+  T* panels = scratch + kWidestTile<T>;
+  for (int64_t k = 0; k < s.depth(); k += kTileDepth) {
+    int64_t depth = std::min(kTileDepth, s.depth() - k);
+    GatherPanels(s, x, pointwise, k, k + depth, begin, end, scratch, panels);
+    MultiplyPanels(w + k, s.depth(), panels, y + begin, s.out_size, s.group_maps(), depth, end - begin);
+  }
+}
+
+}  // namespace
+
 template <class T>
 Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
   if (s.batch == 0 || s.maps == 0 || s.out_size == 0) return {};
   bool pointwise = IsPointwise(s);
-  bool depthwise = !pointwise && s.group_channels() == 1 && s.kernel_size < 8192;
-  int64_t rows = s.group_maps(), depth = s.depth(), tile = TileColumns<T>(s);
-  int64_t tiles = (s.out_size + tile - 1) / tile;
-  std::vector<Tensor> scratch;  // one for each thread that gathers
-  for (int64_t k = 0; !pointwise && !depthwise && k < std::min<int64_t>(ThreadsHere(), tiles); ++k)
-    scratch.push_back(TRY(ColumnScratch<T>(c, s)));
-  for (int64_t n = 0; n < s.batch; ++n, x += s.channels * s.in_size, y += s.maps * s.out_size) {
-    if (depthwise) {
-      Depthwise(s, x, w, bias, y);
-      continue;
-    }
-    if (bias) FillBias(s, bias, y);
-    for (int64_t g = 0; g < s.group; ++g) {
-      const T* group_x = x + g * s.group_channels() * s.in_size;
-      T* group_y = y + g * rows * s.out_size;
-      MatrixView<T> weights{w + g * rows * depth, depth};
-      if (pointwise) {
-        MultiplyViews<T>(weights, {group_x, s.in_size}, group_y, s.out_size, rows, depth,
-                         s.out_size, bias);
-        continue;
-      }
-      ParallelFor(tiles, [&](int64_t i, int worker) {
-        int64_t begin = i * tile, count = std::min(tile, s.out_size - begin);
-        T* columns = reinterpret_cast<T*>(scratch[static_cast<size_t>(worker)].mutable_raw());
-        GatherColumns(s, group_x, begin, begin + count, columns);
-        MultiplyViews<T>(weights, {columns, count}, group_y + begin, s.out_size, rows, depth, count,
-                         bias);
-      });
-    }
+  if (!pointwise && s.group_channels() == 1 && s.kernel_size < 8192) {
+    for (int64_t n = 0; n < s.batch; ++n) Depthwise(s, x + n * s.channels * s.in_size, w, bias, y + n * s.maps * s.out_size);
+    return {};
   }
+  int64_t width = TileWidth<T>(s), tiles = (s.out_size + width - 1) / width, parts = s.batch * s.group * tiles;
+  std::vector<Tensor> scratch;  // one for each thread
+  for (int64_t k = 0; k < std::min<int64_t>(ThreadsHere(), parts); ++k) {
+    int64_t bytes = kWidestTile<T> * (std::min(kTileDepth, s.depth()) + 1) * static_cast<int64_t>(sizeof(T));
+    scratch.push_back(TRY(Tensor::Make(DType::kUint8, {bytes}, Store::kNative, c.limits())));
+  }
+  ParallelFor(parts, [&](int64_t i, int worker) {
+    int64_t begin = i % tiles * width, end = std::min(s.out_size, begin + width);
+    int64_t g = i / tiles % s.group, n = i / tiles / s.group, first = g * s.group_maps();
+    ConvolveTile(s, x + (n * s.channels + g * s.group_channels()) * s.in_size, w + first * s.depth(),
+                 bias ? bias + first : nullptr, pointwise, begin, end,
+                 reinterpret_cast<T*>(scratch[static_cast<size_t>(worker)].mutable_raw()),
+                 y + (n * s.maps + first) * s.out_size);
+  });
   return {};
 }
 
 #define ASSAY_CONVOLVE(T)                                                            \
-  template void GatherColumns<T>(const ConvShape&, const T*, int64_t, int64_t, T*);  \
   template void ScatterColumns<T>(const ConvShape&, const T*, int64_t, int64_t, T*); \
   template int64_t TileColumns<T>(const ConvShape&);                                 \
   template Result<Tensor> ColumnScratch<T>(const KernelContext&, const ConvShape&);  \

@@ -29,13 +29,9 @@ Result<ConvShape> ConvShapeOf(const KernelContext& c, int x, int w);
 // Adds the attributes of every convolution row.
 OpSpec& ConvAttributes(OpSpec& row);
 
-// Columns [begin, end) of the matrix whose product with w[g] ([Mg, depth]) is y[g] ([Mg,
-// out_size]): row (c, j) holds x[c] read at tap j for each output position. `x` is one group's [Cg,
-// in]; row-major into `columns`.
-template <class T>
-void GatherColumns(const ConvShape& s, const T* x, int64_t begin, int64_t end, T* columns);
-
-// The adjoint of GatherColumns: adds columns [begin, end) back to where they were read from.
+// The columns of a convolution: the matrix whose product with w[g] ([Mg, depth]) is y[g] ([Mg, out_size]); its row
+// (c, j) holds x[c] read at tap j for each output position. Adds columns [begin, end) back to where they were read from:
+// the adjoint of gathering them. `x` is one group's [Cg, in]; `columns` is row-major.
 template <class T>
 void ScatterColumns(const ConvShape& s, const T* columns, int64_t begin, int64_t end, T* x);
 

@@ -15,7 +15,7 @@ Tensor Widen(const Tensor& t) { return t.To(Store::kFloat); }
 Tensor Narrow(const Tensor& t) { return t.To(Store::kNative); }
 
 Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
-                                     Store store, const Limits& limits, int opset, uint32_t constants) {
+                                     Store store, const Limits& limits, int opset, uint32_t constants, bool may_overwrite) {
   std::vector<TypeInfo> types(inputs.size());
   std::vector<const TypeInfo*> type_ptrs(inputs.size(), nullptr);
   std::vector<const Tensor*> args(inputs);
@@ -35,6 +35,7 @@ Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const
   if (!spec.Has(kRunsGraphs)) inferred = TRY(InferNodeAt(opset, spec, node, type_ptrs, args));
   if (!spec.eval) return Unsupported("operator " + spec.name + " has no kernel");
   KernelContext context(spec, node, std::move(args), std::move(inferred), store, limits, opset, constants);
+  if (may_overwrite && (spec.traits & (kElementwise | kInPlace))) context.Overwrite(inputs[0]);
   TRY(spec.eval(context));
   std::vector<Tensor>& out = context.results();
   for (size_t i = 0; i < out.size(); ++i) {
@@ -48,8 +49,9 @@ Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const
 }  // namespace
 
 Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
-                                     Store store, const Limits& limits, int opset, uint32_t constants) {
-  Result<std::vector<Tensor>> out = EvalWith(spec, node, inputs, store, limits, opset, constants);
+                                     Store store, const Limits& limits, int opset, uint32_t constants,
+                                     bool may_overwrite) {
+  Result<std::vector<Tensor>> out = EvalWith(spec, node, inputs, store, limits, opset, constants, may_overwrite);
   if (!out.ok()) return out.error().In(NodeLabel(node));
   return out;
 }
@@ -198,7 +200,11 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
     if (options.instead) {
       if (auto it = options.instead->find(node); it != options.instead->end()) node = it->second.get();
     }
-    std::vector<Tensor> out = TRY(EvalNode(*step.spec, *node, args, options.store, options.limits, step.opset));
+    int first = step.inputs.empty() ? -1 : step.inputs[0];
+    bool may_overwrite = !options.keep_all && first >= 0 && args[0] == &values[first] &&
+                         last_use_[first] == static_cast<int>(s) && values[first].Unshared();
+    std::vector<Tensor> out =
+        TRY(EvalNode(*step.spec, *node, args, options.store, options.limits, step.opset, 0, may_overwrite));
     if (options.after_node) options.after_node(*step.node, out);
     for (size_t i = 0; i < step.outputs.size(); ++i) {
       int o = step.outputs[i];

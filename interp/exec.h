@@ -69,9 +69,11 @@ class Program {
 Result<Execution> Run(const Model& model, const std::vector<Tensor>& inputs, const ExecOptions& options = {});
 
 // Evaluates one node on its operands (OperandsOf; null: absent); rule first, then kernel. `constants`: bit i says that input i
-// does not depend on data, so that an integer in it means itself in the field too.
+// does not depend on data, so that an integer in it means itself in the field too. `may_overwrite`: operand 0 is not
+// read afterwards and shares its memory with nobody; the result may lie in it.
 Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
-                                     Store store, const Limits& limits, int opset, uint32_t constants = 0);
+                                     Store store, const Limits& limits, int opset, uint32_t constants = 0,
+                                     bool may_overwrite = false);
 
 // Random inputs for a model: floats normal around 0, integers small and non-negative (they are often indices),
 // bools fair coins. Symbols and unknown extents bind to `symbol_extent`. The same seed gives the same inputs.

@@ -51,6 +51,12 @@ Result<Tensor*> KernelContext::Out(int i) {
 
 Result<Tensor*> KernelContext::Out(int i, Shape shape) {
   CHECK(i < outputs());
+  bool fits = i == 0 && spare_ && spare_->dtype() == inferred_[0].dtype && spare_->shape() == shape &&
+              spare_->store() == StoreOf(inferred_[0].dtype, ScratchStore(inferred_[0].dtype));
+  if (fits) {
+    outputs_[0] = spare_->Overwritten();
+    return &outputs_[0];
+  }
   outputs_[i] = TRY(Tensor::Make(inferred_[i].dtype, std::move(shape), ScratchStore(inferred_[i].dtype), limits_));
   return &outputs_[i];
 }

@@ -66,6 +66,8 @@ class KernelContext {
   // Allocates output i with the inferred type (or the given shape, for data-dependent ones).
   Result<Tensor*> Out(int i);
   Result<Tensor*> Out(int i, Shape shape);
+  // Output 0 may take the memory of `operand`, which is input 0 and which nobody reads afterwards.
+  void Overwrite(const Tensor* operand) { spare_ = operand; }
   // A scratch tensor in the current store, within limits.
   Result<Tensor> Scratch(DType dtype, Shape shape) { return Tensor::Make(dtype, std::move(shape), ScratchStore(dtype), limits_); }
   // Makes an existing tensor output i (views, pass-through). Its element type must be the inferred one.
@@ -89,6 +91,7 @@ class KernelContext {
   const Limits& limits_;
   int opset_;
   uint32_t constants_;
+  const Tensor* spare_ = nullptr;
 };
 
 // ---- subgraphs -----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 // The parts of a kernel follow from shapes, never from the number of threads: the same operands give the same bits.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,7 +32,35 @@ int ThreadsHere();
 // have different workers. A part that asks for threads itself runs alone. The FieldContext bound here is bound there.
 void ParallelFor(int64_t parts, const std::function<void(int64_t i, int worker)>& part);
 
-// The same over ranges of [0, n): f(begin, end), each of at least `grain` elements but the last.
+// The same over ranges of [0, n) of `grain` elements, the last of fewer: f(begin, end).
 void ParallelRanges(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& f);
+
+// Calls f(i) for each i in [0, n), in any order: for work of a few operations, of which a thread gets many.
+template <class F>
+void ForElements(int64_t n, F&& f) {
+  constexpr int64_t kGrain = 1 << 15;
+  auto range = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) f(i);
+  };
+  if (n <= kGrain || ThreadsHere() == 1)
+    range(0, n);
+  else
+    ParallelRanges(n, kGrain, range);
+}
+
+
+// The same for larger units: f(i) for each of n planes, channels or rows of `size` elements.
+template <class F>
+void ForPlanes(int64_t n, int64_t size, F&& f) {
+  constexpr int64_t kElements = 1 << 15;
+  auto range = [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) f(i);
+  };
+  int64_t grain = 1 + kElements / std::max<int64_t>(size, 1);
+  if (n <= grain || ThreadsHere() == 1)
+    range(0, n);
+  else
+    ParallelRanges(n, grain, range);
+}
 
 }  // namespace assay

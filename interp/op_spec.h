@@ -60,6 +60,7 @@ enum Trait : uint32_t {
   kReadsShape = 1 << 7,      // output depends only on the input's shape (Shape, Size)
   kNotGenerated = 1 << 8,    // the generator leaves it out (needs more than a row says)
   kRunsGraphs = 1 << 9,      // has subgraphs: its operands reach them as they are
+  kInPlace = 1 << 10,        // as kElementwise, reads no element of input 0 once its place in output 0 is written
 };
 
 // A node in the making. `draw` callbacks of rows get one with its data inputs' types chosen and may set

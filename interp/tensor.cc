@@ -1,5 +1,7 @@
 #include "interp/tensor.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -97,6 +99,18 @@ constexpr int64_t kSmallBytes = kSanitized ? -1 : 4096;
 // Vector code that peels to alignment would add in another order elsewhere: the same bits need the same alignment.
 constexpr size_t kAlignment = 64;
 
+// Weights and feature maps of real models: first touched page by page they cost as much time in the kernel as in a
+// kernel of ours. Large pages where the system has them on request.
+constexpr int64_t kHugeBytes = 4 << 20;
+std::shared_ptr<std::byte[]> HugeMemory(size_t n) {
+  constexpr size_t kPage = 2 << 20;
+  auto* p = static_cast<std::byte*>(::operator new[](n + 1, std::align_val_t{kPage}));
+#ifdef MADV_HUGEPAGE
+  (void)madvise(p, n / kPage * kPage, MADV_HUGEPAGE);
+#endif
+  return {p, [](std::byte* q) { ::operator delete[](q, std::align_val_t{kPage}); }};
+}
+
 // Not initialised, because every kernel writes every element.
 std::shared_ptr<std::byte[]> Memory(int64_t bytes) {
   size_t n = static_cast<size_t>(bytes);
@@ -106,6 +120,7 @@ std::shared_ptr<std::byte[]> Memory(int64_t bytes) {
     std::byte* first = block.get() + (past ? kAlignment - past : 0);
     return {std::move(block), first};
   }
+  if (bytes >= kHugeBytes) return HugeMemory(n);
   return {static_cast<std::byte*>(::operator new[](n + 1, std::align_val_t{kAlignment})),
           [](std::byte* p) { ::operator delete[](p, std::align_val_t{kAlignment}); }};
 }
@@ -120,15 +135,14 @@ int64_t StoredBytes(DType dtype, Store store) {
   return 0;
 }
 
-// The store in which a type is held when `wanted` is asked for: one name for each way.
+}  // namespace
+
 Store StoreOf(DType dtype, Store wanted) {
   if (!IsFloat(dtype)) return Store::kNative;
   if (dtype == DType::kFloat && wanted == Store::kFloat) return Store::kNative;
   if (dtype == DType::kDouble && wanted != Store::kField) return Store::kNative;
   return wanted;
 }
-
-}  // namespace
 
 Result<Tensor> Tensor::Make(DType dtype, Shape shape, Store store, const Limits& limits) {
   Tensor t;
@@ -212,6 +226,12 @@ Tensor Tensor::WithDType(DType dtype) const {
   Tensor t;
   t.rep_ = Sibling();
   t.rep_->dtype = dtype;
+  return t;
+}
+
+Tensor Tensor::Overwritten() const {
+  Tensor t;
+  t.rep_ = Sibling();
   return t;
 }
 

@@ -93,6 +93,8 @@ inline constexpr DTypeSet kAll24 = kAll23 | Bit(DType::kFloat8E8M0);
 inline constexpr DTypeSet kAll25 = kAll24 | kInts2;
 
 enum class Store : uint8_t { kNative, kFloat, kDouble, kField };
+// The store in which a type is held when `wanted` is asked for: one name for each way.
+Store StoreOf(DType dtype, Store wanted);
 
 using Shape = std::vector<int64_t>;
 std::string ShapeToString(const Shape& s);  // "[1,3,8,8]"
@@ -143,6 +145,10 @@ class Tensor {
     CHECK(static_cast<int64_t>(sizeof(T)) == element_bytes());
     return reinterpret_cast<T*>(mutable_raw());
   }
+  // Does no other tensor hold these elements?
+  bool Unshared() const { return rep_ && rep_.use_count() == 1 && rep_->raw.use_count() == 1; }
+  // One with the same memory: for who writes over elements that nobody reads any more.
+  Tensor Overwritten() const;
   const std::byte* raw() const { return rep_ ? rep_->raw.get() : nullptr; }
   std::byte* mutable_raw() {
     if (!rep_) return nullptr;

@@ -110,6 +110,23 @@ void PoolRule(RuleContext& c, DType others) {
   for (int i = 0; i < c.outputs(); ++i) c.Out(i, out(i), y);
 }
 
+int64_t LineOffset(const std::vector<WindowAxis>& axes, int64_t line, int64_t tap) {
+  int64_t offset = 0, step = axes.back().in;
+  for (size_t i = axes.size() - 1; i-- > 0;) {
+    const WindowAxis& a = axes[i];
+    // The divisions are what this costs; the outermost axis needs none.
+    int64_t o = i == 0 ? line : line % a.out, j = i == 0 ? tap : tap % a.kernel;
+    int64_t at = a.Start(o) + j * a.dilation;
+    if (at < 0 || at >= a.in) return -1;
+    offset += at * step;
+    if (i == 0) break;
+    step *= a.in;
+    line /= a.out;
+    tap /= a.kernel;
+  }
+  return offset;
+}
+
 Windows::Windows(std::vector<WindowAxis> axes) : axes_(std::move(axes)) {
   for (const WindowAxis& a : axes_) {
     std::vector<Line> lines;

@@ -59,12 +59,36 @@ struct WindowAxis {
 std::vector<WindowAxis> WindowAxes(const KernelContext& c, const Shape& in, const Shape& out,
                                    const Shape& kernel);
 
+// The offset in one channel of the input line that output line `line` reads at tap `tap` of all axes but the last; -1
+// when the line lies in the padding. Lines and taps count row-major.
+int64_t LineOffset(const std::vector<WindowAxis>& axes, int64_t line, int64_t tap);
+
+// Walks what windows read line by line: calls f(to, n, tap, from), meaning that windows to .. to + n - 1 read at tap
+// `tap` the inputs from, from + stride, .. of the last axis. Each window meets its taps in ascending order.
+template <class F>
+void ForEachTapLine(const std::vector<WindowAxis>& axes, F&& f) {
+  const WindowAxis& last = axes.back();
+  int64_t lines = 1, taps = 1;
+  for (size_t i = 0; i + 1 < axes.size(); ++i) lines *= axes[i].out, taps *= axes[i].kernel;
+  for (int64_t line = 0; line < lines; ++line) {
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      int64_t offset = LineOffset(axes, line, tap);
+      if (offset < 0) continue;
+      for (int64_t j = 0; j < last.kernel; ++j) {
+        auto [lo, hi] = last.Windows(j);
+        if (lo < hi) f(line * last.out + lo, hi - lo, tap * last.kernel + j, offset + last.Start(lo) + j * last.dilation);
+      }
+    }
+  }
+}
+
 // All windows over one plane of spatial extents, with the input offsets that each reads.
 class Windows {
  public:
   explicit Windows(std::vector<WindowAxis> axes);
   int64_t size() const { return size_; }        // windows of a plane
   int64_t in_size() const { return in_size_; }  // inputs of a plane
+  const std::vector<WindowAxis>& axes() const { return axes_; }
   // Calls f(offset) for each tap of a window that lies within the plane, row-major.
   template <class F>
   void Read(int64_t window, F&& f) const;

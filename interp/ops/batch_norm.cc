@@ -4,6 +4,7 @@
 //
 // Surprises: with spatial=0 (until opset 8) statistics are kept for each [C,D1..Dn]; until opset 13
 // more than one output means training, whose outputs the specification leaves open: not supported.
+#include "interp/kernels_parallel.h"
 #include "interp/ops/normalization.h"
 
 namespace assay {
@@ -93,7 +94,7 @@ Status Normalize(KernelContext& c, Tensor* y) {
   const W epsilon = static_cast<W>(static_cast<double>(c.Float("epsilon")));
   const T* x = c.data<T>(0);
   T* out = y->mutable_data<T>();
-  for (int64_t k = 0; k < s.channels; ++k) {
+  auto normalize = [&](int64_t k) {
     const W factor = scale[k] / ScalarSqrt(variance[k] + epsilon), shift = mean[k], add = bias[k];
     for (int64_t n = 0; n < s.batch; ++n) {
       int64_t begin = (n * s.channels + k) * s.inner;
@@ -101,7 +102,8 @@ Status Normalize(KernelContext& c, Tensor* y) {
         out[i] = static_cast<T>((static_cast<W>(x[i]) - shift) * factor + add);
       }
     }
-  }
+  };
+  ForPlanes(s.channels, s.batch * s.inner, normalize);
   return {};
 }
 
@@ -123,7 +125,7 @@ OpSpec Row(int since, const char* t1, const char* t2, DTypeSet types) {
         .Out("saved_var", t2, types, Arity::kOptional);
   row.Float("epsilon", 1e-5f, EpsilonDomain())
       .Float("momentum", 0.9f, {.floats = {0.9, 0.99, 0.1}});
-  return row.Rule(Rule).Eval(Eval);
+  return row.Rule(Rule).Eval(Eval).Traits(kInPlace);
 }
 
 }  // namespace

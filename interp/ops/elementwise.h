@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "interp/kernels.h"
+#include "interp/kernels_parallel.h"
 
 namespace assay {
 
@@ -143,6 +144,15 @@ I IntegerFrom(T x) {
 // ---- kernels
 // -------------------------------------------------------------------------------------------------
 
+// ForBroadcast2 in any order.
+template <class F>
+void EachBroadcast(const Shape& out, const Shape& a, const Shape& b, F&& f) {
+  if (a == out && b == out)
+    ForElements(ElementCount(out), [&](int64_t i) { f(i, i, i); });
+  else
+    ForBroadcast2(out, a, b, f);
+}
+
 // Y = fn(X), floating-point. Fn is a functor, or one made from the node's attributes by
 // Fn<T>(context).
 template <class Fn>
@@ -153,7 +163,7 @@ Status Unary(KernelContext& c) {
     const T* x = c.data<T>(0);
     T* y = out->mutable_data<T>();
     Fn fn;
-    for (int64_t i = 0, n = out->size(); i < n; ++i) y[i] = fn(x[i]);
+    ForElements(out->size(), [&](int64_t i) { y[i] = fn(x[i]); });
     return {};
   });
 }
@@ -166,7 +176,7 @@ Status UnaryNumeric(KernelContext& c) {
     const T* x = c.data<T>(0);
     T* y = out->mutable_data<T>();
     Fn fn;
-    for (int64_t i = 0, n = out->size(); i < n; ++i) y[i] = fn(x[i]);
+    ForElements(out->size(), [&](int64_t i) { y[i] = fn(x[i]); });
     return {};
   });
 }
@@ -179,7 +189,7 @@ Status UnaryWith(KernelContext& c) {
     const T* x = c.data<T>(0);
     T* y = out->mutable_data<T>();
     const Fn<T> fn(c);
-    for (int64_t i = 0, n = out->size(); i < n; ++i) y[i] = fn(x[i]);
+    ForElements(out->size(), [&](int64_t i) { y[i] = fn(x[i]); });
     return {};
   });
 }
@@ -194,7 +204,7 @@ Status Binary(KernelContext& c) {
     const T* b = c.data<T>(1);
     T* y = out->mutable_data<T>();
     Fn fn;
-    ForBroadcast2(out->shape(), c.in(0).shape(), c.in(1).shape(),
+    EachBroadcast(out->shape(), c.in(0).shape(), c.in(1).shape(),
                   [&](int64_t i, int64_t ia, int64_t ib) { y[i] = fn(a[ia], b[ib]); });
     return {};
   });

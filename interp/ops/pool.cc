@@ -55,6 +55,51 @@ int64_t ColumnMajor(int64_t offset, const Shape& spatial) {
   return result;
 }
 
+// The maxima of one plane, line by line.
+template <class T>
+void MaxPlane(const Windows& windows, const T* x, T* y) {
+  int64_t stride = windows.axes().back().stride;
+  // Below every number, and no number of its own.
+  constexpr T kNone = std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
+  std::fill(y, y + windows.size(), kNone);
+  ForEachTapLine(windows.axes(), [&](int64_t to, int64_t n, int64_t, int64_t from) {
+    T* best = y + to;
+    const T* in = x + from;
+    for (int64_t o = 0; o < n; ++o) best[o] = Exceeds(in[o * stride], best[o]) ? in[o * stride] : best[o];
+  });
+  for (int64_t w = 0; w < windows.size(); ++w) {
+    if (y[w] == kNone && windows.Count(w, false) == 0) y[w] = Lowest<T>();
+  }
+}
+
+// An element of the field with its place in the order, which is hard to come by.
+struct Placed {
+  Fp value;
+  double key;
+  bool operator<(const Placed& o) const {
+    return key != o.key ? key < o.key : value.r < o.value.r;
+  }
+};
+
+// Calls f(window, i) with the place of the maximum of each window of a plane; -1: it has no taps.
+template <class T, class F>
+void MaxPlaces(const Windows& windows, const T* x, F&& f) {
+  for (int64_t w = 0; w < windows.size(); ++w) {
+    int64_t best = -1;
+    windows.Read(w, [&](int64_t i) {
+      if (best < 0 || Exceeds(x[i], x[best])) best = i;
+    });
+    f(w, best);
+  }
+}
+
+template <class F>
+void MaxPlaces(const Windows& windows, const Fp* x, F&& f) {
+  std::vector<Placed> placed(static_cast<size_t>(windows.in_size()));
+  for (size_t i = 0; i < placed.size(); ++i) placed[i] = {x[i], FieldContext::current()->OrderKey(x[i].r)};
+  MaxPlaces(windows, placed.data(), f);
+}
+
 Status EvalMax(KernelContext& c) {
   Tensor* y = TRY(c.Out(0));
   Tensor* indices = c.WantsOutput(1) ? TRY(c.Out(1)) : nullptr;
@@ -68,18 +113,19 @@ Status EvalMax(KernelContext& c) {
     const T* x = c.data<T>(0);
     T* out = y->mutable_data<T>();
     int64_t* index = indices ? indices->mutable_data<int64_t>() : nullptr;
-    for (int64_t plane = 0; plane < shape[0] * shape[1]; ++plane, x += windows->in_size()) {
-      for (int64_t w = 0; w < windows->size(); ++w) {
-        int64_t best = -1;
-        windows->Read(w, [&](int64_t i) {
-          if (best < 0 || Exceeds(x[i], x[best])) best = i;
-        });
-        *out++ = best < 0 ? Lowest<T>() : x[best];
-        if (!index) continue;
-        int64_t within = best >= 0 && column_major ? ColumnMajor(best, spatial) : best;
-        *index++ = best < 0 ? -1 : plane * windows->in_size() + within;
+    ForPlanes(shape[0] * shape[1], windows->in_size(), [&](int64_t plane) {
+      const T* from = x + plane * windows->in_size();
+      int64_t first = plane * windows->size();
+      if constexpr (!kIsFp<T>) {
+        if (!index) return MaxPlane(*windows, from, out + first);
       }
-    }
+      MaxPlaces(*windows, from, [&](int64_t w, int64_t best) {
+        out[first + w] = best < 0 ? Lowest<T>() : from[best];
+        if (!index) return;
+        int64_t within = best >= 0 && column_major ? ColumnMajor(best, spatial) : best;
+        index[first + w] = best < 0 ? -1 : plane * windows->in_size() + within;
+      });
+    });
     return {};
   });
 }
@@ -90,13 +136,14 @@ void Accumulate(const KernelContext& c, const Windows& windows, T* y, Term&& ter
                 Finish&& finish) {
   const Shape& shape = c.in(0).shape();
   const T* x = c.data<T>(0);
-  for (int64_t plane = 0; plane < shape[0] * shape[1]; ++plane, x += windows.in_size()) {
+  ForPlanes(shape[0] * shape[1], windows.in_size(), [&](int64_t plane) {
+    const T* from = x + plane * windows.in_size();
     for (int64_t w = 0; w < windows.size(); ++w) {
       Wide<T> sum = Wide<T>(0);
-      windows.Read(w, [&](int64_t i) { sum += term(static_cast<Wide<T>>(x[i])); });
-      *y++ = static_cast<T>(finish(sum, w));
+      windows.Read(w, [&](int64_t i) { sum += term(static_cast<Wide<T>>(from[i])); });
+      y[plane * windows.size() + w] = static_cast<T>(finish(sum, w));
     }
-  }
+  });
 }
 
 Status EvalAverage(KernelContext& c) {
@@ -107,18 +154,14 @@ Status EvalAverage(KernelContext& c) {
   return VisitFloat(c.in(0), [&](auto zero) -> Status {
     using T = decltype(zero);
     using W = Wide<T>;
-    int64_t last_count = 1;
-    W reciprocal =
-        W(1);  // neighbours mostly have equal counts, and a division in the field is slow
+    // A division in the field is slow, and mostly by few numbers.
+    constexpr int64_t kKept = 64;
+    std::vector<W> reciprocal{W(0)};
+    for (int64_t n = 1; kIsFp<T> && n < kKept; ++n) reciprocal.push_back(W(1) / W(n));
     auto finish = [&](W sum, int64_t w) {
       int64_t count = windows->Count(w, with_pads);
-      if (count == 0) return W(0);
-      if constexpr (!kIsFp<T>) return sum / static_cast<W>(count);
-      if (count != last_count) {
-        last_count = count;
-        reciprocal = W(1) / W(count);
-      }
-      return sum * reciprocal;
+      if (kIsFp<T> && count < kKept) return sum * reciprocal[static_cast<size_t>(count)];
+      return count == 0 ? W(0) : sum / static_cast<W>(count);
     };
     Accumulate<T>(
         c, *windows, y->mutable_data<T>(), [](W x) { return x; }, finish);

@@ -29,7 +29,8 @@ Status ForEachPlane(KernelContext& c, F&& reduce) {
     using T = decltype(zero);
     int64_t planes = y->size(), count = planes ? c.in(0).size() / planes : 0;
     const T* x = c.data<T>(0);
-    for (int64_t i = 0; i < planes; ++i) y->mutable_data<T>()[i] = reduce(x + i * count, count);
+    T* out = y->mutable_data<T>();
+    ForPlanes(planes, count, [&](int64_t i) { out[i] = reduce(x + i * count, count); });
     return {};
   });
 }

@@ -33,17 +33,22 @@ Status Fold(KernelContext& c) {
     T* y = out->mutable_data<T>();
     const Shape& shape = out->shape();
     const T* first = c.data<T>(0);
-    ForBroadcast2(shape, c.in(0).shape(), shape,
-                  [&](int64_t i, int64_t ix, int64_t) { y[i] = first[ix]; });
     Fn fn;
-    for (int k = 1; k < c.inputs(); ++k) {
+    if (c.inputs() == 1) {
+      std::copy(first, first + out->size(), y);
+    } else {
+      const T* second = c.data<T>(1);
+      EachBroadcast(shape, c.in(0).shape(), c.in(1).shape(),
+                    [&](int64_t i, int64_t ia, int64_t ib) { y[i] = fn(first[ia], second[ib]); });
+    }
+    for (int k = 2; k < c.inputs(); ++k) {
       const T* x = c.data<T>(k);
-      ForBroadcast2(shape, c.in(k).shape(), shape,
+      EachBroadcast(shape, c.in(k).shape(), shape,
                     [&](int64_t i, int64_t ix, int64_t) { y[i] = fn(y[i], x[ix]); });
     }
     if constexpr (kMean) {
       const T count = FromInteger<T>(int64_t{c.inputs()});
-      for (int64_t i = 0; i < out->size(); ++i) y[i] = static_cast<T>(y[i] / count);
+      ForElements(out->size(), [&](int64_t i) { y[i] = static_cast<T>(y[i] / count); });
     }
     return {};
   });
