@@ -202,7 +202,8 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
     }
     int first = step.inputs.empty() ? -1 : step.inputs[0];
     bool may_overwrite = !options.keep_all && first >= 0 && args[0] == &values[first] &&
-                         last_use_[first] == static_cast<int>(s) && values[first].Unshared();
+                         last_use_[first] == static_cast<int>(s) && values[first].Unshared() &&
+                         std::count(step.inputs.begin(), step.inputs.end(), first) == 1;
     std::vector<Tensor> out =
         TRY(EvalNode(*step.spec, *node, args, options.store, options.limits, step.opset, 0, may_overwrite));
     if (options.after_node) options.after_node(*step.node, out);

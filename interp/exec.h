@@ -70,7 +70,7 @@ Result<Execution> Run(const Model& model, const std::vector<Tensor>& inputs, con
 
 // Evaluates one node on its operands (OperandsOf; null: absent); rule first, then kernel. `constants`: bit i says that input i
 // does not depend on data, so that an integer in it means itself in the field too. `may_overwrite`: operand 0 is not
-// read afterwards and shares its memory with nobody; the result may lie in it.
+// read afterwards, is no other operand too and shares its memory with nobody; the result may lie in it.
 Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
                                      Store store, const Limits& limits, int opset, uint32_t constants = 0,
                                      bool may_overwrite = false);

@@ -32,7 +32,7 @@ TEST_P(FieldTest, ArithmeticIsExact) {
 }
 
 TEST_P(FieldTest, EveryExponentIsExact) {
-  for (double mantissa : {1.0, 3.0, 5.0 / 3, 12345.0f / 7.0, 0x1.fffffffffffffp0}) {
+  for (double mantissa : {1.0, 3.0, 5.0 / 3, 12345.0f / 7.0, 0x1.123456789abcdp0}) {
     Fp down = Fp(mantissa * 0x1p60), up = down;
     for (int e = 59; e > -1022; --e) {
       down = down * Fp(0.5);

@@ -36,6 +36,7 @@ Status EvalNot(KernelContext& c) {
 
 // output = condition ? X : Y, all three broadcast.
 Status EvalWhere(KernelContext& c) {
+  c.Overwrite(nullptr);  // both passes read the condition
   Tensor* out = TRY(c.Out(0));
   const uint8_t* condition = c.data<uint8_t>(0);
   return VisitBytes(c.in(1), [&](auto zero) -> Status {
