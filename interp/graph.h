@@ -18,6 +18,7 @@
 namespace assay {
 
 struct Graph;
+struct Function;
 
 // One attribute of a node. `Opaque` holds a serialized onnx.AttributeProto of a kind not listed here.
 struct Opaque {
@@ -124,6 +125,8 @@ struct Model {
   int64_t ir_version = 8;
   std::string producer;               // producer_name
   std::map<std::string, std::string> metadata;
+  // Model-local functions (interp/functions.h); null: none. Read alone: saving writes what `extra` keeps of them.
+  std::shared_ptr<const std::vector<Function>> functions;
   std::string extra;                  // serialized remainder of the ModelProto (functions, training info, ...)
 
   int Opset(const std::string& domain = "") const;  // 0 when not imported

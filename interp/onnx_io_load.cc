@@ -1,6 +1,9 @@
 // ModelProto -> Model.
 #include <onnx/onnx_pb.h>
 
+#include <climits>
+
+#include "interp/functions.h"
 #include "interp/onnx_io_internal.h"
 
 namespace assay::onnx_io {
@@ -38,6 +41,7 @@ class Loader {
     m.producer = TAKE(p, producer_name);
     TRY(TakeOpsets(p, &m));
     TakeMetadata(p, &m);
+    TRY(ReadFunctions(*p, &m));
     m.extra = Rest(*p);
     return m;
   }
@@ -60,6 +64,38 @@ class Loader {
       last = domain;
     }
     if (canonical) p->clear_opset_import();
+    return {};
+  }
+
+  // They stay in `p`, and with it in `extra`.
+  Status ReadFunctions(const onnx::ModelProto& p, Model* m) {
+    std::vector<Function> functions;
+    for (const onnx::FunctionProto& kept : p.functions()) {
+      onnx::FunctionProto f = kept;
+      Function out{f.domain() == "ai.onnx" ? "" : f.domain(), f.name(), {}, {}, {}, {}, {}};
+      out.inputs.assign(f.input().begin(), f.input().end());
+      out.outputs.assign(f.output().begin(), f.output().end());
+      for (const auto& o : f.opset_import()) {
+        if (o.version() < 0 || o.version() > INT_MAX) return Invalid("opset version of function '" + f.name() + "'");
+        out.opsets[o.domain() == "ai.onnx" ? "" : o.domain()] = static_cast<int>(o.version());
+      }
+      for (auto& a : *f.mutable_attribute_proto()) {
+        AttrValue value = TRY(LoadAttr(&a, 0));
+        out.defaults.push_back({a.name(), std::move(value), {}});
+      }
+      for (auto& n : *f.mutable_node()) {
+        if (++state_->nodes > state_->limits.nodes)
+          return LimitHit("more than " + std::to_string(state_->limits.nodes) + " nodes");
+        Function::Step step;
+        for (const auto& a : n.attribute()) {
+          if (a.has_ref_attr_name()) step.references.push_back({a.name(), a.ref_attr_name()});
+        }
+        step.node = TRY(LoadNode(&n, 0));
+        out.steps.push_back(std::move(step));
+      }
+      functions.push_back(std::move(out));
+    }
+    if (!functions.empty()) m->functions = std::make_shared<const std::vector<Function>>(std::move(functions));
     return {};
   }
 

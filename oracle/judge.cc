@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "interp/functions.h"
 #include "oracle/metric.h"
 #include "oracle/probes.h"
 
@@ -160,6 +161,12 @@ Judgement NotJudged(std::string why) {
 }  // namespace
 
 Result<Judgement> JudgePair(const Model& source, const Model& target, const JudgeOptions& options) {
+  if (source.functions || target.functions) {
+    Result<Model> plain = Inlined(source), other = Inlined(target);
+    if (!plain.ok()) return NotJudged("the source can't be run: " + plain.error().ToString());
+    if (!other.ok()) return Beyond("the target can't be run: " + other.error().ToString());
+    return JudgePair(*plain, *other, options);
+  }
   Result<Yardstick> yardstick = Yardstick::Of(source);
   if (!yardstick.ok()) return NotJudged("the source can't be run: " + yardstick.error().ToString());
   std::string interface = InterfaceDifference(source.graph, target.graph);

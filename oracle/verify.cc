@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "interp/choices.h"
+#include "interp/functions.h"
 #include "interp/kernels_parallel.h"
 #include "oracle/doubt.h"
 #include "oracle/metric.h"
@@ -322,6 +323,7 @@ Result<Verification> Verifier::Run() {
 }  // namespace
 
 Result<Verification> Verify(const Model& source, const Model& target, const VerifyOptions& options) {
+  if (source.functions || target.functions) return Verify(TRY(Inlined(source)), TRY(Inlined(target)), options);
   ThreadScope threads(options.jobs);
   return Verifier(source, target, options).Run();
 }
