@@ -1,5 +1,7 @@
 #include "interp/convolve.h"
 
+#include <optional>
+
 #include "interp/kernels_panel.h"
 #include "interp/kernels_parallel.h"
 
@@ -55,12 +57,78 @@ void DepthwisePlane(const ConvShape& s, const U* x, const U* w, U* y) {
     U factor = w[tap];
     U* out = y + to;
     const U* in = x + from;
-    if (stride == 1)
-      for (int64_t o = 0; o < n; ++o) out[o] += factor * in[o];
-    else
-      for (int64_t o = 0; o < n; ++o) out[o] += factor * in[o * stride];
+    for (int64_t o = 0; o < n; ++o) out[o] += factor * in[o * stride];
   });
 }
+
+// The same for two axes through a padded copy of the plane, split by the remainders of row and column by the strides:
+// each tap then reads one run of memory for many lines at once.
+class PaddedPlane {
+ public:
+  explicit PaddedPlane(const ConvShape& s) : rows_(s.axes[0]), columns_(s.axes[1]) {
+    row_shift_ = (rows_.kernel - 1) * rows_.dilation / rows_.stride;
+    height_ = rows_.out + row_shift_ + 1;
+    width_ = columns_.out + (columns_.kernel - 1) * columns_.dilation / columns_.stride;
+    phase_ = height_ * width_;
+  }
+  // Is the copy about as large as what it is made from? Dilations and pads far beyond the plane make it larger.
+  static bool Fits(const ConvShape& s) {
+    if (s.axes.size() != 2) return false;
+    double padded = 1;
+    for (const WindowAxis& a : s.axes) {
+      padded *= static_cast<double>(a.out) * static_cast<double>(a.stride) +
+                static_cast<double>(a.kernel) * static_cast<double>(a.dilation) + static_cast<double>(a.stride);
+    }
+    return padded <= 8.0 * static_cast<double>(s.in_size + s.out_size) + 65536;
+  }
+
+  template <class U>
+  void Convolve(const U* x, const U* w, U* y, std::vector<U>* memory) const {
+    size_t copy = static_cast<size_t>(phase_ * rows_.stride * columns_.stride), sums = static_cast<size_t>(rows_.out * width_);
+    memory->assign(copy + sums, U(0));
+    Copy(x, memory->data());
+    U* sum = memory->data() + copy;
+    for (int64_t o = 0; o < rows_.out; ++o) std::fill_n(sum + o * width_, columns_.out, y[o * columns_.out]);
+    constexpr int64_t kBlock = 1024;  // sums that stay in the first-level cache while the taps pass
+    for (int64_t begin = 0; begin < rows_.out * width_; begin += kBlock) {
+      int64_t n = std::min(kBlock, rows_.out * width_ - begin);
+      for (int64_t tap = 0; tap < rows_.kernel * columns_.kernel; ++tap)
+        Add(w[tap], memory->data() + Offset(tap / columns_.kernel, tap % columns_.kernel) + begin, sum + begin, n);
+    }
+    for (int64_t o = 0; o < rows_.out; ++o) std::copy_n(sum + o * width_, columns_.out, y + o * columns_.out);
+  }
+
+ private:
+  // Where tap (i, j) of the first output lies in the copy.
+  int64_t Offset(int64_t i, int64_t j) const {
+    int64_t row = i * rows_.dilation, column = j * columns_.dilation;
+    int64_t phase = row % rows_.stride * columns_.stride + column % columns_.stride;
+    return phase * phase_ + row / rows_.stride * width_ + column / columns_.stride;
+  }
+  template <class U>
+  void Copy(const U* x, U* to) const {
+    for (int64_t r = 0; r < rows_.in; ++r, x += columns_.in) {
+      int64_t row = r + rows_.pad_begin;
+      if (row / rows_.stride >= height_) break;
+      U* line = to + row % rows_.stride * columns_.stride * phase_ + row / rows_.stride * width_;
+      int64_t at = columns_.pad_begin / columns_.stride, phase = columns_.pad_begin % columns_.stride;
+      if (columns_.stride == 1) {
+        std::copy_n(x, std::clamp<int64_t>(width_ - at, 0, columns_.in), line + at);
+        continue;
+      }
+      for (int64_t c = 0; c < columns_.in && at < width_; ++c) {
+        line[phase * phase_ + at] = x[c];
+        if (++phase == columns_.stride) phase = 0, ++at;
+      }
+    }
+  }
+  template <class U>
+  static void Add(U factor, const U* __restrict in, U* __restrict out, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) out[i] += factor * in[i];
+  }
+  const WindowAxis rows_, columns_;
+  int64_t row_shift_, height_, width_, phase_;
+};
 
 template <class T>
 void Depthwise(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
@@ -69,16 +137,22 @@ void Depthwise(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) 
   else
     std::fill(y, y + s.maps * s.out_size, T(0));
   int64_t grain = 1 + kPartWork / (s.out_size * s.kernel_size);
+  using U = std::conditional_t<kIsFp<T>, double, T>;
+  bool padded = PaddedPlane::Fits(s);
   ParallelRanges(s.maps, grain, [&](int64_t begin, int64_t end) {
+    std::optional<PaddedPlane> copy;
+    if (padded) copy.emplace(s);
+    std::vector<U> memory;
     for (int64_t m = begin; m < end; ++m) {
-      const T* plane = x + m / s.group_maps() * s.in_size;
-      const T* weights = w + m * s.kernel_size;
-      T* out = y + m * s.out_size;
+      const U* plane = reinterpret_cast<const U*>(x + m / s.group_maps() * s.in_size);
+      const U* weights = reinterpret_cast<const U*>(w + m * s.kernel_size);
+      U* out = reinterpret_cast<U*>(y + m * s.out_size);
+      if (copy)
+        copy->Convolve(plane, weights, out, &memory);
+      else
+        DepthwisePlane(s, plane, weights, out);
       if constexpr (kIsFp<T>) {
-        DepthwisePlane<double>(s, &plane->r, &weights->r, &out->r);
-        for (int64_t i = 0; i < s.out_size; ++i) out[i] = Fp::Reduce(out[i].r);
-      } else {
-        DepthwisePlane<T>(s, plane, weights, out);
+        for (int64_t i = 0; i < s.out_size; ++i) y[m * s.out_size + i] = Fp::Reduce(out[i]);
       }
     }
   });

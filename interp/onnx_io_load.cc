@@ -79,7 +79,14 @@ class Loader {
         if (o.version() < 0 || o.version() > INT_MAX) return Invalid("opset version of function '" + f.name() + "'");
         out.opsets[o.domain() == "ai.onnx" ? "" : o.domain()] = static_cast<int>(o.version());
       }
-      for (auto& a : *f.mutable_attribute_proto()) {
+      // FunctionProto.attribute_proto (IR version 9), which the messages of libonnx 1.12 don't know.
+      constexpr int kAttributeProto = 11;
+      for (int i = 0; i < f.unknown_fields().field_count(); ++i) {
+        const auto& field = f.unknown_fields().field(i);
+        onnx::AttributeProto a;
+        if (field.number() != kAttributeProto || field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
+          continue;
+        if (!a.ParseFromString(field.length_delimited())) return Invalid("attributes of function '" + f.name() + "'");
         AttrValue value = TRY(LoadAttr(&a, 0));
         out.defaults.push_back({a.name(), std::move(value), {}});
       }

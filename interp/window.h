@@ -68,6 +68,8 @@ int64_t LineOffset(const std::vector<WindowAxis>& axes, int64_t line, int64_t ta
 template <class F>
 void ForEachTapLine(const std::vector<WindowAxis>& axes, F&& f) {
   const WindowAxis& last = axes.back();
+  std::vector<std::pair<int64_t, int64_t>> windows;
+  for (int64_t j = 0; j < last.kernel; ++j) windows.push_back(last.Windows(j));
   int64_t lines = 1, taps = 1;
   for (size_t i = 0; i + 1 < axes.size(); ++i) lines *= axes[i].out, taps *= axes[i].kernel;
   for (int64_t line = 0; line < lines; ++line) {
@@ -75,7 +77,7 @@ void ForEachTapLine(const std::vector<WindowAxis>& axes, F&& f) {
       int64_t offset = LineOffset(axes, line, tap);
       if (offset < 0) continue;
       for (int64_t j = 0; j < last.kernel; ++j) {
-        auto [lo, hi] = last.Windows(j);
+        auto [lo, hi] = windows[static_cast<size_t>(j)];
         if (lo < hi) f(line * last.out + lo, hi - lo, tap * last.kernel + j, offset + last.Start(lo) + j * last.dilation);
       }
     }

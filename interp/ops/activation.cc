@@ -14,10 +14,10 @@ T One() {
   return T(1);
 }
 
-struct ReluFn {  // max(0, x)
+struct ReluFn {  // max(0, x); NaN stays
   template <class T>
   T operator()(T x) const {
-    return ScalarMax(x, T());
+    return x < T() ? T() : x;
   }
 };
 struct SigmoidFn {

@@ -7,16 +7,32 @@ namespace {
 constexpr float kLowest = std::numeric_limits<float>::lowest(),
                 kHighest = std::numeric_limits<float>::max();
 
+// ScalarMax and ScalarMin with a bound that is a number: without branches, for vectors.
+template <class T>
+T AtLeast(T x, T low) {
+  return x < low ? low : x;
+}
+template <class T>
+T AtMost(T x, T high) {
+  return high < x ? high : x;
+}
+
 // Y = min(max(X, lo), hi); where lo > hi the result is hi, as in numpy. A null bound does not
 // bound.
 template <class T>
 void Bound(const T* x, T* y, int64_t n, const T* lo, const T* hi) {
-  for (int64_t i = 0; i < n; ++i) {
-    T v = x[i];
-    if (lo) v = ScalarMax(v, *lo);
-    if (hi) v = ScalarMin(v, *hi);
-    y[i] = v;
-  }
+  const T low = lo ? *lo : T(0), high = hi ? *hi : T(0);
+  bool numbers = !kIsFp<T> && low == low && high == high;
+  if (lo && hi && numbers)
+    ForElements(n, [&](int64_t i) { y[i] = AtMost(AtLeast(x[i], low), high); });
+  else if (lo && hi)
+    ForElements(n, [&](int64_t i) { y[i] = ScalarMin(ScalarMax(x[i], low), high); });
+  else if (lo)
+    ForElements(n, [&](int64_t i) { y[i] = ScalarMax(x[i], low); });
+  else if (hi)
+    ForElements(n, [&](int64_t i) { y[i] = ScalarMin(x[i], high); });
+  else
+    ForElements(n, [&](int64_t i) { y[i] = x[i]; });
 }
 
 Status ClipByAttributes(KernelContext& c) {

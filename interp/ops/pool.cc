@@ -136,13 +136,17 @@ void Accumulate(const KernelContext& c, const Windows& windows, T* y, Term&& ter
                 Finish&& finish) {
   const Shape& shape = c.in(0).shape();
   const T* x = c.data<T>(0);
+  int64_t stride = windows.axes().back().stride;
   ForPlanes(shape[0] * shape[1], windows.in_size(), [&](int64_t plane) {
     const T* from = x + plane * windows.in_size();
-    for (int64_t w = 0; w < windows.size(); ++w) {
-      Wide<T> sum = Wide<T>(0);
-      windows.Read(w, [&](int64_t i) { sum += term(static_cast<Wide<T>>(from[i])); });
-      y[plane * windows.size() + w] = static_cast<T>(finish(sum, w));
-    }
+    T* to = y + plane * windows.size();
+    std::vector<Wide<T>> sums(static_cast<size_t>(windows.size()), Wide<T>(0));
+    ForEachTapLine(windows.axes(), [&](int64_t first, int64_t n, int64_t, int64_t offset) {
+      Wide<T>* sum = sums.data() + first;
+      const T* in = from + offset;
+      for (int64_t o = 0; o < n; ++o) sum[o] += term(static_cast<Wide<T>>(in[o * stride]));
+    });
+    for (int64_t w = 0; w < windows.size(); ++w) to[w] = static_cast<T>(finish(sums[static_cast<size_t>(w)], w));
   });
 }
 
@@ -154,14 +158,16 @@ Status EvalAverage(KernelContext& c) {
   return VisitFloat(c.in(0), [&](auto zero) -> Status {
     using T = decltype(zero);
     using W = Wide<T>;
-    // A division in the field is slow, and mostly by few numbers.
-    constexpr int64_t kKept = 64;
-    std::vector<W> reciprocal{W(0)};
-    for (int64_t n = 1; kIsFp<T> && n < kKept; ++n) reciprocal.push_back(W(1) / W(n));
+    // What each window divides by is the same on every plane; in the field a division is slow.
+    std::vector<W> divisor;
+    for (int64_t w = 0; w < windows->size(); ++w) {
+      int64_t count = std::max<int64_t>(windows->Count(w, with_pads), 1);
+      bool again = w > 0 && count == std::max<int64_t>(windows->Count(w - 1, with_pads), 1);
+      divisor.push_back(again ? divisor.back() : kIsFp<T> ? W(1) / W(count) : W(count));
+    }
     auto finish = [&](W sum, int64_t w) {
-      int64_t count = windows->Count(w, with_pads);
-      if (kIsFp<T> && count < kKept) return sum * reciprocal[static_cast<size_t>(count)];
-      return count == 0 ? W(0) : sum / static_cast<W>(count);
+      const W& d = divisor[static_cast<size_t>(w)];
+      return kIsFp<T> ? sum * d : sum / d;
     };
     Accumulate<T>(
         c, *windows, y->mutable_data<T>(), [](W x) { return x; }, finish);
