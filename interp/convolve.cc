@@ -213,12 +213,17 @@ constexpr int64_t kTileDepth = 256;
 template <class T>
 constexpr int64_t kWidestTile = (512 << 10) / kTileDepth / static_cast<int64_t>(sizeof(T));
 
-// How the columns of a convolution are shared out: fewer in a tile where threads would wait.
+// How the columns of a convolution are shared out: evenly among threads, in tiles that are not too narrow.
 template <class T>
 int64_t TileWidth(const ConvShape& s) {
-  constexpr int64_t kPanel = kPanelColumns<T>;
-  int64_t items = s.batch * s.group, share = items < ThreadsHere() ? s.out_size / ThreadsHere() : s.out_size;
-  return std::clamp((share + kPanel - 1) / kPanel * kPanel, kPanel, kWidestTile<T>);
+  constexpr int64_t kPanel = kPanelColumns<T>, kNarrow = 64;
+  int64_t tiles = (s.out_size + kWidestTile<T> - 1) / kWidestTile<T>, threads = ThreadsHere();
+  if (s.batch * s.group < threads) {
+    int64_t share = s.out_size / (2 * threads) >= kNarrow ? 2 * threads : threads;
+    tiles = (tiles + share - 1) / share * share;
+  }
+  int64_t width = (s.out_size + tiles - 1) / tiles;
+  return (width + kPanel - 1) / kPanel * kPanel;
 }
 
 // Rows [k0, k1) of the matrix of GatherColumns, columns [begin, end), into panels. `line`: room for end - begin.
