@@ -71,7 +71,7 @@ Result<Program> Program::CompileBody(const Graph& body, const std::vector<std::s
 }
 
 Result<Program> Program::CompileWith(const Model& model, bool body) {
-  if (model.functions) return CompileWith(TRY(Inlined(model)), body);
+  if (NeedsInlining(model)) return CompileWith(TRY(Inlined(model)), body);
   Program p;
   p.model_ = model;
   p.body_ = body;

@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "interp/gradient.h"
 #include "interp/infer.h"
 #include "interp/op_spec.h"
 
@@ -148,15 +149,20 @@ class Inliner {
 
 }  // namespace
 
+bool NeedsInlining(const Model& model) { return model.functions || HasGradients(model.graph); }
+
 Result<Model> Inlined(const Model& model, const Limits& limits) {
-  if (!model.functions) return model;
+  if (!NeedsInlining(model)) return model;
   Model out = model;
-  out.graph = TRY(Inliner(model, limits).Run(model.graph));
-  out.functions = nullptr;
-  // Domains that the functions use and the model need not import.
-  for (const Function& f : *model.functions) {
-    for (const auto& [domain, version] : f.opsets) out.opsets.emplace(domain, version);
+  if (model.functions) {
+    out.graph = TRY(Inliner(model, limits).Run(model.graph));
+    out.functions = nullptr;
+    // Domains that the functions use and the model need not import.
+    for (const Function& f : *model.functions) {
+      for (const auto& [domain, version] : f.opsets) out.opsets.emplace(domain, version);
+    }
   }
+  if (HasGradients(out.graph)) out.graph = TRY(WithoutGradients(out.graph));
   return out;
 }
 

@@ -25,8 +25,10 @@ struct Function {
   std::vector<Step> steps;  // in topological order
 };
 
-// The model without functions, each call replaced by the function's nodes; values inside get fresh names. A model
-// without functions is returned as it is. Errors: Invalid for a function that calls itself and a call with too many
+// Has the model nodes that stand for others: calls of its functions, or Gradient (interp/gradient.h)?
+bool NeedsInlining(const Model& model);
+// The model without them, each call replaced by the function's nodes; values inside get fresh names. A model without
+// such nodes is returned as it is. Errors: Invalid for a function that calls itself and a call with too many
 // operands; Unsupported where a function was written for a version of an operator that means something else in the
 // model's; LimitHit beyond limits.nodes.
 Result<Model> Inlined(const Model& model, const Limits& limits = Limits{});

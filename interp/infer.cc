@@ -276,7 +276,7 @@ Status InferGraph(const Graph& g, const Model& model, Inference* known) {
 }  // namespace
 
 Result<Inference> Infer(const Model& model, const std::map<std::string, int64_t>& bindings, const Limits& limits) {
-  if (model.functions) return Infer(TRY(Inlined(model, limits)), bindings, limits);
+  if (NeedsInlining(model)) return Infer(TRY(Inlined(model, limits)), bindings, limits);
   const Graph& g = model.graph;
   if (static_cast<int64_t>(g.nodes.size()) > limits.nodes) {
     return LimitHit("the graph has more than " + std::to_string(limits.nodes) + " nodes");

@@ -161,7 +161,7 @@ Judgement NotJudged(std::string why) {
 }  // namespace
 
 Result<Judgement> JudgePair(const Model& source, const Model& target, const JudgeOptions& options) {
-  if (source.functions || target.functions) {
+  if (NeedsInlining(source) || NeedsInlining(target)) {
     Result<Model> plain = Inlined(source), other = Inlined(target);
     if (!plain.ok()) return NotJudged("the source can't be run: " + plain.error().ToString());
     if (!other.ok()) return Beyond("the target can't be run: " + other.error().ToString());

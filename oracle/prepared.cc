@@ -60,7 +60,7 @@ uint64_t HashConstant(const Prepared& p, const PreparedNode& pn, size_t output) 
 }  // namespace
 
 Result<std::shared_ptr<const Prepared>> Prepared::Of(const Model& model) {
-  if (model.functions) return Of(TRY(Inlined(model)));
+  if (NeedsInlining(model)) return Of(TRY(Inlined(model)));
   auto p = std::make_shared<Prepared>();
   p->model = model;
   const Graph& g = p->model.graph;

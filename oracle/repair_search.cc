@@ -378,7 +378,7 @@ Result<SearchResult> Search::RunOnce(const Model& target, bool* doubtful) {
 }  // namespace
 
 Result<SearchResult> SearchRepair(const Model& source, const Model& target, const RepairOptions& options) {
-  if (source.functions || target.functions) return SearchRepair(TRY(Inlined(source)), TRY(Inlined(target)), options);
+  if (NeedsInlining(source) || NeedsInlining(target)) return SearchRepair(TRY(Inlined(source)), TRY(Inlined(target)), options);
   ThreadScope threads(options.jobs);
   return Search(source, options).Run(target);
 }

@@ -323,7 +323,7 @@ Result<Verification> Verifier::Run() {
 }  // namespace
 
 Result<Verification> Verify(const Model& source, const Model& target, const VerifyOptions& options) {
-  if (source.functions || target.functions) return Verify(TRY(Inlined(source)), TRY(Inlined(target)), options);
+  if (NeedsInlining(source) || NeedsInlining(target)) return Verify(TRY(Inlined(source)), TRY(Inlined(target)), options);
   ThreadScope threads(options.jobs);
   return Verifier(source, target, options).Run();
 }
