@@ -15,7 +15,7 @@ uint64_t HashBytes(uint64_t h, const void* data, size_t n) {
     h ^= h >> 32;
   }
   uint64_t x = 0;
-  std::memcpy(&x, p, n);
+  if (n > 0) std::memcpy(&x, p, n);  // nothing may lie nowhere
   return Mix(h ^ x ^ (uint64_t{n} << 56));
 }
 

@@ -2,7 +2,18 @@
 
 namespace assay {
 
+namespace {
+// Is `optional` an optional of `t`?
+bool IsOptionalOf(const TypeInfo& optional, const TypeInfo& t) {
+  std::vector<DType> of{t.dtype};
+  of.insert(of.end(), t.of.begin(), t.of.end());
+  return optional.dtype == kOptional && optional.of == of;
+}
+}  // namespace
+
 TypeInfo Either(const TypeInfo& a, const TypeInfo& b) {
+  if (IsOptionalOf(a, b)) return a;
+  if (IsOptionalOf(b, a)) return b;
   if (a.dtype != b.dtype) return {};
   TypeInfo t = a;
   if (IsList(a.dtype)) return a.of == b.of ? a : TypeInfo::ListOf(a.dtype, {});
