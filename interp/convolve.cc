@@ -216,7 +216,7 @@ constexpr int64_t kWidestTile = (512 << 10) / kTileDepth / static_cast<int64_t>(
 // How the columns of a convolution are shared out: evenly among threads, in tiles that are not too narrow.
 template <class T>
 int64_t TileWidth(const ConvShape& s) {
-  constexpr int64_t kPanel = kPanelColumns<T>, kNarrow = 64;
+  constexpr int64_t kPanel = kPanelColumns<T>, kNarrow = 256;
   int64_t tiles = (s.out_size + kWidestTile<T> - 1) / kWidestTile<T>, threads = ThreadsHere();
   if (s.batch * s.group < threads) {
     int64_t share = s.out_size / (2 * threads) >= kNarrow ? 2 * threads : threads;
