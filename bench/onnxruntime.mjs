@@ -18,7 +18,7 @@ function feedsOf(session) {
     const dims = i.shape.map((d) => (typeof d === 'number' && d >= 0 ? d : 2));
     const size = dims.reduce((a, b) => a * b, 1);
     const data = new kArrays[i.type](size);
-    if (i.type.startsWith('float')) for (let k = 0; k < size; ++k) data[k] = Math.sin(k * 12.9898) ;
+    if (i.type.startsWith('float')) for (let k = 0; k < size; ++k) data[k] = Math.sin(k * 12.9898);
     feeds[i.name] = new ort.Tensor(i.type, data, dims);
   }
   return feeds;

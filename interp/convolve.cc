@@ -66,8 +66,8 @@ void DepthwisePlane(const ConvShape& s, const U* x, const U* w, U* y) {
 class PaddedPlane {
  public:
   explicit PaddedPlane(const ConvShape& s) : rows_(s.axes[0]), columns_(s.axes[1]) {
-    row_shift_ = (rows_.kernel - 1) * rows_.dilation / rows_.stride;
-    height_ = rows_.out + row_shift_ + 1;
+    // One line more than taps reach, for the columns beyond the last line.
+    height_ = rows_.out + (rows_.kernel - 1) * rows_.dilation / rows_.stride + 1;
     width_ = columns_.out + (columns_.kernel - 1) * columns_.dilation / columns_.stride;
     phase_ = height_ * width_;
   }
@@ -127,7 +127,7 @@ class PaddedPlane {
     for (int64_t i = 0; i < n; ++i) out[i] += factor * in[i];
   }
   const WindowAxis rows_, columns_;
-  int64_t row_shift_, height_, width_, phase_;
+  int64_t height_, width_, phase_;  // lines, columns and elements of one part
 };
 
 template <class T>

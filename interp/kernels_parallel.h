@@ -35,21 +35,8 @@ void ParallelFor(int64_t parts, const std::function<void(int64_t i, int worker)>
 // The same over ranges of [0, n) of `grain` elements, the last of fewer: f(begin, end).
 void ParallelRanges(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& f);
 
-// Calls f(i) for each i in [0, n), in any order: for work of a few operations, of which a thread gets many.
-template <class F>
-void ForElements(int64_t n, F&& f) {
-  constexpr int64_t kGrain = 1 << 15;
-  auto range = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) f(i);
-  };
-  if (n <= kGrain || ThreadsHere() == 1)
-    range(0, n);
-  else
-    ParallelRanges(n, kGrain, range);
-}
-
-
-// The same for larger units: f(i) for each of n planes, channels or rows of `size` elements.
+// Calls f(i) for each of n planes, channels or rows of `size` elements, in any order; a thread gets enough of them to be
+// worth waking.
 template <class F>
 void ForPlanes(int64_t n, int64_t size, F&& f) {
   constexpr int64_t kElements = 1 << 15;
@@ -61,6 +48,12 @@ void ForPlanes(int64_t n, int64_t size, F&& f) {
     range(0, n);
   else
     ParallelRanges(n, grain, range);
+}
+
+// The same for single elements.
+template <class F>
+void ForElements(int64_t n, F&& f) {
+  ForPlanes(n, 1, f);
 }
 
 }  // namespace assay

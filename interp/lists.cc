@@ -2,12 +2,16 @@
 
 namespace assay {
 
+std::vector<DType> Described(DType dtype, const std::vector<DType>& of) {
+  std::vector<DType> all = {dtype};
+  all.insert(all.end(), of.begin(), of.end());
+  return all;
+}
+
 namespace {
 // Is `optional` an optional of `t`?
 bool IsOptionalOf(const TypeInfo& optional, const TypeInfo& t) {
-  std::vector<DType> of{t.dtype};
-  of.insert(of.end(), t.of.begin(), t.of.end());
-  return optional.dtype == kOptional && optional.of == of;
+  return optional.dtype == kOptional && optional.of == Described(t.dtype, t.of);
 }
 }  // namespace
 

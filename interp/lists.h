@@ -9,7 +9,10 @@ inline constexpr DTypeSet kTensors = (DTypeSet{1} << kDTypeCount) - 2;
 inline constexpr DTypeSet kSequences = Bit(kSequence), kOptionals = Bit(kOptional);
 inline constexpr DTypeSet kValues = kTensors | kSequences | kOptionals;
 
-// What holds for either of two types: unknown where they differ. kUndefined: no such type.
+// The type of a list's item in the words of the list: {kFloat} or {kSequence, kFloat}.
+std::vector<DType> Described(DType dtype, const std::vector<DType>& of);
+
+// What holds for either of two types, an optional where one of them is what it may hold; unknown where they differ. kUndefined: no such type.
 TypeInfo Either(const TypeInfo& a, const TypeInfo& b);
 
 }  // namespace assay

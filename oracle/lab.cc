@@ -1,13 +1,12 @@
 #include "oracle/lab.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <iterator>
-#include <thread>
 
 #include "interp/choices.h"
 #include "interp/field.h"
+#include "interp/kernels_parallel.h"
 #include "oracle/lab_context.h"
 #include "oracle/lab_literals.h"
 #include "oracle/lab_snaps.h"
@@ -160,22 +159,17 @@ void Combine(std::vector<Signature>* all, const std::vector<Signature>& one, int
 Status Lab::Impl::RunContexts(const Prepared& target, const LabSnaps& snaps, bool remember, int begin, int end,
                               std::vector<ContextRun>* runs) {
   for (int k = static_cast<int>(contexts.size()); k < end; ++k) TRY(MakeContext(k));
-  // Contexts are independent: one thread each, at most `jobs` at a time.
-  std::atomic<int> next{begin};
-  auto work = [&] {
-    for (int k = next++; k < end; k = next++) {
-      if (!source_done[k]) {
-        source_runs[k] = contexts[k]->Run(*source_model, {}, true);
-        source_done[k] = 1;
-      }
-      if (source_runs[k].failed_node < 0) (*runs)[k] = contexts[k]->Run(target, snaps, remember);
-      if (one_target) contexts[k]->DropElements();
+  // Contexts are independent: one thread each; a single one leaves the threads to its kernels.
+  ThreadScope threads(options.jobs);
+  ParallelFor(end - begin, [&](int64_t i, int) {
+    int k = begin + static_cast<int>(i);
+    if (!source_done[k]) {
+      source_runs[k] = contexts[k]->Run(*source_model, {}, true);
+      source_done[k] = 1;
     }
-  };
-  std::vector<std::thread> threads;
-  for (int j = 1; j < std::min(options.jobs, end - begin); ++j) threads.emplace_back(work);
-  work();
-  for (std::thread& th : threads) th.join();
+    if (source_runs[k].failed_node < 0) (*runs)[k] = contexts[k]->Run(target, snaps, remember);
+    if (one_target) contexts[k]->DropElements();
+  });
   for (int k = begin; k < end; ++k) {
     const ContextRun& run = source_runs[k];
     if (run.failed_node >= 0) return Error{run.code, "the source does not run in the field: " + run.failure, {}};

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <new>
 #include <thread>
 
+#include "interp/kernels_parallel.h"
 #include "interp/onnx_io.h"
 
 namespace assay {
@@ -137,23 +139,10 @@ void AddQuiet(CLI::App& app, bool* quiet) {
 }
 
 void ParallelFor(int jobs, int64_t n, const std::function<void(int64_t)>& f) {
-  std::atomic<int64_t> next{0};
-  std::exception_ptr failure;
-  std::mutex mutex;
-  auto work = [&] {
-    try {
-      for (int64_t i; (i = next++) < n && !Interrupted();) f(i);
-    } catch (...) {  // out of memory in a thread must not end the process
-      std::lock_guard<std::mutex> lock(mutex);
-      failure = std::current_exception();
-      next = n;
-    }
-  };
-  std::vector<std::thread> threads;
-  for (int64_t t = 1; t < std::min<int64_t>(jobs, n); ++t) threads.emplace_back(work);
-  work();
-  for (std::thread& t : threads) t.join();
-  if (failure) std::rethrow_exception(failure);
+  ThreadScope threads(static_cast<int>(std::min<int64_t>(jobs, n)));
+  ParallelFor(n, [&](int64_t i, int) {
+    if (!Interrupted()) f(i);
+  });
 }
 
 namespace {

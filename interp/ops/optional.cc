@@ -6,13 +6,6 @@
 namespace assay {
 namespace {
 
-// The item's type in words of a list: {kFloat} or {kSequence, kFloat}.
-std::vector<DType> Described(DType dtype, const std::vector<DType>& of) {
-  std::vector<DType> all = {dtype};
-  all.insert(all.end(), of.begin(), of.end());
-  return all;
-}
-
 // What the type attribute names.
 std::vector<DType> Named(const Node& n) {
   const AttrValue* type = n.Find("type");
