@@ -214,10 +214,10 @@ std::optional<PadOperands> PadOf(const View& view, int i) {
   return p;
 }
 
-std::optional<Bounds> ClipOf(const View& view, int i) {
+std::optional<ClipOperands> ClipOf(const View& view, int i) {
   if (!view.Is(i, "Clip")) return std::nullopt;
   const Node& n = view.node(i);
-  Bounds b;
+  ClipOperands b;
   if (view.opset() < 11) {
     if (n.Find("min")) b.lo = n.Float("min", 0);
     if (n.Find("max")) b.hi = n.Float("max", 0);

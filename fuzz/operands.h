@@ -64,10 +64,10 @@ struct PadOperands {
 std::optional<PadOperands> PadOf(const View& view, int i);
 
 // Clip: bounds that are there (attribute or constant input).
-struct Bounds {
+struct ClipOperands {
   std::optional<double> lo, hi;
 };
-std::optional<Bounds> ClipOf(const View& view, int i);
+std::optional<ClipOperands> ClipOf(const View& view, int i);
 
 // Slice with constant operands, one entry an axis as given; axes normalized, steps written out.
 struct SliceOperands {
@@ -127,7 +127,7 @@ std::string AddSlice(Edit& e, const std::string& what, const std::string& x, con
 std::string AddPad(Edit& e, const std::string& what, const std::string& x, DType dtype,
                    const PadOperands& p, const Into& into = {});
 std::string AddClip(Edit& e, const std::string& what, const std::string& x, DType dtype,
-                    const Bounds& b, const Into& into = {});
+                    const ClipOperands& b, const Into& into = {});
 // Split along `axis` in parts of these sizes; names of the outputs, new where "".
 std::vector<std::string> AddSplit(Edit& e, const std::string& what, const std::string& x,
                                   int64_t axis, const std::vector<int64_t>& sizes,

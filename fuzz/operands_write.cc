@@ -67,7 +67,7 @@ std::string AddPad(Edit& e, const std::string& what, const std::string& x, DType
   return AddNode(e, what, "Pad", std::move(in), {Attr("mode", p.mode)}, into);
 }
 std::string AddClip(Edit& e, const std::string& what, const std::string& x, DType dtype,
-                    const Bounds& b, const Into& into) {
+                    const ClipOperands& b, const Into& into) {
   if (e.view().opset() < 11) {
     std::vector<Attribute> attrs;
     if (b.lo) attrs.push_back(Attr("min", static_cast<float>(*b.lo)));

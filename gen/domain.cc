@@ -51,7 +51,7 @@ Shape DrawShape(Choices& choices, int rank, int64_t max_elements) {
   return shape;
 }
 
-Dim Bounds(const AttrDomain& domain) {
+Dim Extremes(const AttrDomain& domain) {
   if (domain.ints.empty()) return Dim(domain.lo, std::max(domain.lo, domain.hi));
   auto [lo, hi] = std::minmax_element(domain.ints.begin(), domain.ints.end());
   return Dim(*lo, *hi);
@@ -93,7 +93,7 @@ std::optional<AttrValue> DrawAttr(Choices& choices, const AttrSpec& attr, int ra
   switch (attr.type) {
     case AttrType::kInt:
       if (!has_ints) return std::nullopt;
-      return AttrValue(DrawInteger(choices, d, Bounds(d).lo(), Bounds(d).hi()));
+      return AttrValue(DrawInteger(choices, d, Extremes(d).lo(), Extremes(d).hi()));
     case AttrType::kFloat:
       if (d.floats.empty()) return std::nullopt;
       return AttrValue(static_cast<float>(choices.Pick(d.floats)));
@@ -104,7 +104,7 @@ std::optional<AttrValue> DrawAttr(Choices& choices, const AttrSpec& attr, int ra
       int64_t length = ListLength(d, rank);
       if (!has_ints || length < 0) return std::nullopt;
       std::vector<int64_t> list(length);
-      for (int64_t& v : list) v = DrawInteger(choices, d, Bounds(d).lo(), Bounds(d).hi());
+      for (int64_t& v : list) v = DrawInteger(choices, d, Extremes(d).lo(), Extremes(d).hi());
       return AttrValue(std::move(list));
     }
     case AttrType::kFloats: {

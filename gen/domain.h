@@ -20,7 +20,7 @@ int64_t DrawExtent(Choices& choices, int64_t lo, int64_t hi, std::span<const int
 Shape DrawShape(Choices& choices, int rank, int64_t max_elements);
 
 // The least and the greatest integer of a domain.
-Dim Bounds(const AttrDomain& domain);
+Dim Extremes(const AttrDomain& domain);
 bool Holds(const AttrDomain& domain, int64_t value);
 
 // An integer of a domain within [lo, hi]; small magnitudes and the ends are favoured. The domain

@@ -172,10 +172,10 @@ Truth CheckWanted(const TypeInfo& got, const TypeInfo& want) {
 std::vector<Dim> UnknownAttribute(const AttrSpec& attr, int rank) {
   const AttrDomain& d = attr.domain;
   if (d.ints.empty() && d.hi <= d.lo) return {};
-  if (attr.type == AttrType::kInt) return {Bounds(d)};
+  if (attr.type == AttrType::kInt) return {Extremes(d)};
   if (attr.type != AttrType::kInts) return {};
   int64_t length = ListLength(d, rank);
-  return length > 0 ? std::vector<Dim>(length, Bounds(d)) : std::vector<Dim>();
+  return length > 0 ? std::vector<Dim>(length, Extremes(d)) : std::vector<Dim>();
 }
 
 Truth CheckRule(const Problem& p, std::vector<TypeInfo>* outputs) {

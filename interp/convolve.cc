@@ -1,7 +1,8 @@
 #include "interp/convolve.h"
 
-#include <optional>
+#include <functional>
 
+#include "interp/depthwise.h"
 #include "interp/kernels_panel.h"
 #include "interp/kernels_parallel.h"
 
@@ -12,7 +13,6 @@ namespace {
 // speed, small enough that scratch memory does not grow with the image.
 constexpr int64_t kTileBytes = 4 << 20;
 constexpr int64_t kMinTileColumns = 16;
-constexpr int64_t kPartWork = 1 << 18;  // multiply-adds of depthwise planes worth a thread
 
 // Walks columns [begin, end) of one row of the gathered matrix line by line. For each line calls
 // f(column, zeros_before, count, zeros_after, x_offset): `count` columns read the channel from
@@ -40,122 +40,6 @@ bool IsPointwise(const ConvShape& s) {
     if (a.kernel != 1 || a.stride != 1 || a.pad_begin != 0 || a.pad_end != 0) return false;
   }
   return true;
-}
-
-template <class T>
-void FillBias(const ConvShape& s, const T* bias, T* y) {
-  for (int64_t m = 0; m < s.maps; ++m)
-    std::fill(y + m * s.out_size, y + (m + 1) * s.out_size, bias[m]);
-}
-
-// One input channel a group: sums along lines of the image need no gathering. U: the type to add up
-// in (Fp as double: no more than 8192 products of residues are exact).
-template <class U>
-void DepthwisePlane(const ConvShape& s, const U* x, const U* w, U* y) {
-  int64_t stride = s.axes.back().stride;
-  ForEachTapLine(s.axes, [&](int64_t to, int64_t n, int64_t tap, int64_t from) {
-    U factor = w[tap];
-    U* out = y + to;
-    const U* in = x + from;
-    for (int64_t o = 0; o < n; ++o) out[o] += factor * in[o * stride];
-  });
-}
-
-// The same for two axes through a padded copy of the plane, split by the remainders of row and column by the strides:
-// each tap then reads one run of memory for many lines at once.
-class PaddedPlane {
- public:
-  explicit PaddedPlane(const ConvShape& s) : rows_(s.axes[0]), columns_(s.axes[1]) {
-    // One line more than taps reach, for the columns beyond the last line.
-    height_ = rows_.out + (rows_.kernel - 1) * rows_.dilation / rows_.stride + 1;
-    width_ = columns_.out + (columns_.kernel - 1) * columns_.dilation / columns_.stride;
-    phase_ = height_ * width_;
-  }
-  // Is the copy about as large as what it is made from? Dilations and pads far beyond the plane make it larger.
-  static bool Fits(const ConvShape& s) {
-    if (s.axes.size() != 2) return false;
-    double padded = 1;
-    for (const WindowAxis& a : s.axes) {
-      padded *= static_cast<double>(a.out) * static_cast<double>(a.stride) +
-                static_cast<double>(a.kernel) * static_cast<double>(a.dilation) + static_cast<double>(a.stride);
-    }
-    return padded <= 8.0 * static_cast<double>(s.in_size + s.out_size) + 65536;
-  }
-
-  template <class U>
-  void Convolve(const U* x, const U* w, U* y, std::vector<U>* memory) const {
-    size_t copy = static_cast<size_t>(phase_ * rows_.stride * columns_.stride), sums = static_cast<size_t>(rows_.out * width_);
-    memory->assign(copy + sums, U(0));
-    Copy(x, memory->data());
-    U* sum = memory->data() + copy;
-    for (int64_t o = 0; o < rows_.out; ++o) std::fill_n(sum + o * width_, columns_.out, y[o * columns_.out]);
-    constexpr int64_t kBlock = 1024;  // sums that stay in the first-level cache while the taps pass
-    for (int64_t begin = 0; begin < rows_.out * width_; begin += kBlock) {
-      int64_t n = std::min(kBlock, rows_.out * width_ - begin);
-      for (int64_t tap = 0; tap < rows_.kernel * columns_.kernel; ++tap)
-        Add(w[tap], memory->data() + Offset(tap / columns_.kernel, tap % columns_.kernel) + begin, sum + begin, n);
-    }
-    for (int64_t o = 0; o < rows_.out; ++o) std::copy_n(sum + o * width_, columns_.out, y + o * columns_.out);
-  }
-
- private:
-  // Where tap (i, j) of the first output lies in the copy.
-  int64_t Offset(int64_t i, int64_t j) const {
-    int64_t row = i * rows_.dilation, column = j * columns_.dilation;
-    int64_t phase = row % rows_.stride * columns_.stride + column % columns_.stride;
-    return phase * phase_ + row / rows_.stride * width_ + column / columns_.stride;
-  }
-  template <class U>
-  void Copy(const U* x, U* to) const {
-    for (int64_t r = 0; r < rows_.in; ++r, x += columns_.in) {
-      int64_t row = r + rows_.pad_begin;
-      if (row / rows_.stride >= height_) break;
-      U* line = to + row % rows_.stride * columns_.stride * phase_ + row / rows_.stride * width_;
-      int64_t at = columns_.pad_begin / columns_.stride, phase = columns_.pad_begin % columns_.stride;
-      if (columns_.stride == 1) {
-        std::copy_n(x, std::clamp<int64_t>(width_ - at, 0, columns_.in), line + at);
-        continue;
-      }
-      for (int64_t c = 0; c < columns_.in && at < width_; ++c) {
-        line[phase * phase_ + at] = x[c];
-        if (++phase == columns_.stride) phase = 0, ++at;
-      }
-    }
-  }
-  template <class U>
-  static void Add(U factor, const U* __restrict in, U* __restrict out, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) out[i] += factor * in[i];
-  }
-  const WindowAxis rows_, columns_;
-  int64_t height_, width_, phase_;  // lines, columns and elements of one part
-};
-
-template <class T>
-void Depthwise(const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
-  if (bias)
-    FillBias(s, bias, y);
-  else
-    std::fill(y, y + s.maps * s.out_size, T(0));
-  int64_t grain = 1 + kPartWork / (s.out_size * s.kernel_size);
-  using U = std::conditional_t<kIsFp<T>, double, T>;
-  bool padded = PaddedPlane::Fits(s);
-  ParallelRanges(s.maps, grain, [&](int64_t begin, int64_t end) {
-    std::optional<PaddedPlane> copy;
-    if (padded) copy.emplace(s);
-    std::vector<U> memory;
-    for (int64_t m = begin; m < end; ++m) {
-      const U* plane = reinterpret_cast<const U*>(x + m / s.group_maps() * s.in_size);
-      const U* weights = reinterpret_cast<const U*>(w + m * s.kernel_size);
-      U* out = reinterpret_cast<U*>(y + m * s.out_size);
-      if (copy)
-        copy->Convolve(plane, weights, out, &memory);
-      else
-        DepthwisePlane(s, plane, weights, out);
-      if constexpr (kIsFp<T>) {
-        for (int64_t i = 0; i < s.out_size; ++i) y[m * s.out_size + i] = Fp::Reduce(out[i]);
-      }
-    }
-  });
 }
 
 // One row of the gathered matrix: channel x at tap `tap` for output positions [begin, end), 0 in the padding.
@@ -212,33 +96,49 @@ namespace {
 constexpr int64_t kTileDepth = 256;
 template <class T>
 constexpr int64_t kWidestTile = (512 << 10) / kTileDepth / static_cast<int64_t>(sizeof(T));
+constexpr int64_t kNarrowTile = 256;   // columns; narrower ones read the weights too often
+constexpr int64_t kGatheredRows = 64;  // of a part that a thread gathers
+constexpr int64_t kFewMaps = 36;       // a pointwise convolution with no more of them reads its columns where they lie
 
-// How the columns of a convolution are shared out: evenly among threads, in tiles that are not too narrow.
+// One group's product: y [Mg, out_size] = start + w [Mg, depth] * columns.
 template <class T>
-int64_t TileWidth(const ConvShape& s) {
-  constexpr int64_t kPanel = kPanelColumns<T>, kNarrow = 256;
-  int64_t tiles = (s.out_size + kWidestTile<T> - 1) / kWidestTile<T>, threads = ThreadsHere();
-  if (s.batch * s.group < threads) {
-    int64_t share = s.out_size / (2 * threads) >= kNarrow ? 2 * threads : threads;
-    tiles = (tiles + share - 1) / share * share;
+struct GroupProduct {
+  const ConvShape& s;
+  const T* x;
+  const T* w;
+  const T* start;  // [Mg]
+  T* y;
+  const Bounds* bounds;
+  bool pointwise;
+
+  int64_t BlockDepth(int64_t k) const { return std::min(kTileDepth, s.depth() - k); }
+  // Maps [first, first + maps) from column `begin` on, by the products that begin at k.
+  PanelRows<T> Rows(int64_t first, int64_t maps, int64_t begin, int64_t k) const {
+    PanelRows<T> rows{w + first * s.depth() + k, s.depth(), y + first * s.out_size + begin, s.out_size,
+                      maps, k == 0 ? start + first : nullptr};
+    if (bounds && k + kTileDepth >= s.depth()) {
+      rows.bounded = true;
+      rows.lo = T(bounds->lo);
+      rows.hi = T(bounds->hi);
+    }
+    return rows;
   }
-  int64_t width = (s.out_size + tiles - 1) / tiles;
-  return (width + kPanel - 1) / kPanel * kPanel;
-}
+};
 
-// Rows [k0, k1) of the matrix of GatherColumns, columns [begin, end), into panels. `line`: room for end - begin.
+// Rows [k0, k1) of the gathered matrix, columns [begin, end), into the panels of the `depth` rows from `base` on. `line`:
+// room for end - begin.
 template <class T>
-void GatherPanels(const ConvShape& s, const T* x, bool pointwise, int64_t k0, int64_t k1, int64_t begin, int64_t end,
+void GatherPanels(const GroupProduct<T>& p, int64_t base, int64_t depth, int64_t k0, int64_t k1, int64_t begin, int64_t end,
                   T* line, T* panels) {
   constexpr int64_t kPanel = kPanelColumns<T>;
-  int64_t n = end - begin, whole = n / kPanel * kPanel, depth = k1 - k0;
+  int64_t n = end - begin, whole = n / kPanel * kPanel;
   for (int64_t k = k0; k < k1; ++k) {
     const T* row = line;
-    if (pointwise)
-      row = x + k * s.in_size + begin;
+    if (p.pointwise)
+      row = p.x + k * p.s.in_size + begin;
     else
-      GatherRow(s, x + k / s.kernel_size * s.in_size, k % s.kernel_size, begin, end, line);
-    T* to = panels + (k - k0) * kPanel;
+      GatherRow(p.s, p.x + k / p.s.kernel_size * p.s.in_size, k % p.s.kernel_size, begin, end, line);
+    T* to = panels + (k - base) * kPanel;
     for (int64_t j = 0; j < whole; j += kPanel, to += depth * kPanel)
       std::memcpy(static_cast<void*>(to), row + j, sizeof(T) * kPanel);
     if (whole == n) continue;
@@ -247,30 +147,39 @@ void GatherPanels(const ConvShape& s, const T* x, bool pointwise, int64_t k0, in
   }
 }
 
-// Columns [begin, end) of one group's result y [Mg, out_size].
+// Columns [begin, end) of all maps. `scratch`: a line and the panels of a tile.
 template <class T>
-void ConvolveTile(const ConvShape& s, const T* x, const T* w, const T* bias, bool pointwise, int64_t begin, int64_t end,
-                  T* scratch, T* y) {
-  for (int64_t m = 0; m < s.group_maps(); ++m)
-    std::fill(y + m * s.out_size + begin, y + m * s.out_size + end, bias ? bias[m] : T(0));
+void ConvolveTile(const GroupProduct<T>& p, int64_t begin, int64_t end, T* scratch) {
+  const ConvShape& s = p.s;
   T* panels = scratch + kWidestTile<T>;
   for (int64_t k = 0; k < s.depth(); k += kTileDepth) {
-    int64_t depth = std::min(kTileDepth, s.depth() - k);
-    GatherPanels(s, x, pointwise, k, k + depth, begin, end, scratch, panels);
-    MultiplyPanels(w + k, s.depth(), panels, y + begin, s.out_size, s.group_maps(), depth, end - begin);
+    int64_t depth = p.BlockDepth(k), from = begin;
+    if (p.pointwise && s.group_maps() <= kFewMaps) {
+      from = begin + (end - begin) / kPanelColumns<T> * kPanelColumns<T>;
+      MultiplyColumns(p.Rows(0, s.group_maps(), begin, k), p.x + k * s.in_size + begin, s.in_size, depth, from - begin);
+    }
+    if (from == end) continue;
+    GatherPanels(p, k, depth, k, k + depth, from, end, scratch, panels);
+    MultiplyPanels(p.Rows(0, s.group_maps(), from, k), panels, depth, end - from);
   }
 }
 
-}  // namespace
-
+// How the columns of a convolution are shared out: evenly among threads, in tiles that are not too narrow.
 template <class T>
-Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
-  if (s.batch == 0 || s.maps == 0 || s.out_size == 0) return {};
-  bool pointwise = IsPointwise(s);
-  if (!pointwise && s.group_channels() == 1 && s.kernel_size < 8192) {
-    for (int64_t n = 0; n < s.batch; ++n) Depthwise(s, x + n * s.channels * s.in_size, w, bias, y + n * s.maps * s.out_size);
-    return {};
+int64_t TileWidth(const ConvShape& s) {
+  constexpr int64_t kPanel = kPanelColumns<T>;
+  int64_t tiles = (s.out_size + kWidestTile<T> - 1) / kWidestTile<T>, threads = ThreadsHere();
+  if (s.batch * s.group < threads) {
+    int64_t share = s.out_size / (2 * threads) >= kNarrowTile ? 2 * threads : threads;
+    tiles = (tiles + share - 1) / share * share;
   }
+  int64_t width = (s.out_size + tiles - 1) / tiles;
+  return (width + kPanel - 1) / kPanel * kPanel;
+}
+
+// Threads share out the columns.
+template <class T>
+Status ConvolveByColumns(KernelContext& c, const ConvShape& s, const std::function<GroupProduct<T>(int64_t)>& product) {
   int64_t width = TileWidth<T>(s), tiles = (s.out_size + width - 1) / width, parts = s.batch * s.group * tiles;
   std::vector<Tensor> scratch;  // one for each thread
   for (int64_t k = 0; k < std::min<int64_t>(ThreadsHere(), parts); ++k) {
@@ -279,13 +188,61 @@ Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, co
   }
   ParallelFor(parts, [&](int64_t i, int worker) {
     int64_t begin = i % tiles * width, end = std::min(s.out_size, begin + width);
-    int64_t g = i / tiles % s.group, n = i / tiles / s.group, first = g * s.group_maps();
-    ConvolveTile(s, x + (n * s.channels + g * s.group_channels()) * s.in_size, w + first * s.depth(),
-                 bias ? bias + first : nullptr, pointwise, begin, end,
-                 reinterpret_cast<T*>(scratch[static_cast<size_t>(worker)].mutable_raw()),
-                 y + (n * s.maps + first) * s.out_size);
+    ConvolveTile(product(i / tiles), begin, end,
+                 reinterpret_cast<T*>(scratch[static_cast<size_t>(worker)].mutable_raw()));
   });
   return {};
+}
+
+// Threads share out first the gathering of all columns, then the maps: for few columns with many weights, which would be
+// read by every thread otherwise.
+template <class T>
+Status ConvolveByMaps(KernelContext& c, const ConvShape& s, const std::function<GroupProduct<T>(int64_t)>& product) {
+  constexpr int64_t kPanel = kPanelColumns<T>;
+  int64_t columns = (s.out_size + kPanel - 1) / kPanel * kPanel, lines = ThreadsHere() * columns;
+  int64_t bytes = (s.depth() * columns + lines) * static_cast<int64_t>(sizeof(T));
+  Tensor scratch = TRY(Tensor::Make(DType::kUint8, {bytes}, Store::kNative, c.limits()));
+  T* line = reinterpret_cast<T*>(scratch.mutable_raw());
+  T* panels = line + lines;
+  int64_t gathered = (s.depth() + kGatheredRows - 1) / kGatheredRows;
+  static_assert(kTileDepth % kGatheredRows == 0);
+  int64_t maps = (s.group_maps() / (2 * ThreadsHere()) + kPanelRows - 1) / kPanelRows * kPanelRows;
+  for (int64_t g = 0; g < s.batch * s.group; ++g) {
+    GroupProduct<T> p = product(g);
+    ParallelFor(gathered, [&](int64_t i, int worker) {
+      int64_t k = i * kGatheredRows, base = k / kTileDepth * kTileDepth;
+      GatherPanels(p, base, p.BlockDepth(base), k, std::min(s.depth(), k + kGatheredRows), 0, s.out_size,
+                   line + worker * columns, panels + base * columns);
+    });
+    ParallelRanges(s.group_maps(), maps, [&](int64_t begin, int64_t end) {
+      for (int64_t k = 0; k < s.depth(); k += kTileDepth)
+        MultiplyPanels(p.Rows(begin, end - begin, 0, k), panels + k * columns, p.BlockDepth(k), s.out_size);
+    });
+  }
+  return {};
+}
+
+}  // namespace
+
+template <class T>
+Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
+  if (s.batch == 0 || s.maps == 0 || s.out_size == 0) return {};
+  std::vector<T> zeros(bias ? 0 : static_cast<size_t>(s.maps), T(0));
+  const T* start = bias ? bias : zeros.data();
+  bool pointwise = IsPointwise(s);
+  if (!pointwise && s.group_channels() == 1 && s.kernel_size < 8192) {
+    for (int64_t n = 0; n < s.batch; ++n)
+      ConvolveDepthwise(s, x + n * s.channels * s.in_size, w, start, c.bounds(), y + n * s.maps * s.out_size);
+    return {};
+  }
+  auto product = [&](int64_t i) {
+    int64_t g = i % s.group, n = i / s.group, first = g * s.group_maps();
+    return GroupProduct<T>{s, x + (n * s.channels + g * s.group_channels()) * s.in_size, w + first * s.depth(),
+                      start + first, y + (n * s.maps + first) * s.out_size, c.bounds(), pointwise};
+  };
+  int64_t threads = ThreadsHere();
+  bool by_maps = s.batch * s.group < threads && s.out_size < threads * kNarrowTile && s.group_maps() >= 48;
+  return by_maps ? ConvolveByMaps<T>(c, s, product) : ConvolveByColumns<T>(c, s, product);
 }
 
 #define ASSAY_CONVOLVE(T)                                                            \

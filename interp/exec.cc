@@ -1,5 +1,6 @@
 #include "interp/exec.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "interp/functions.h"
@@ -16,7 +17,8 @@ Tensor Widen(const Tensor& t) { return t.To(Store::kFloat); }
 Tensor Narrow(const Tensor& t) { return t.To(Store::kNative); }
 
 Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
-                                     Store store, const Limits& limits, int opset, uint32_t constants, bool may_overwrite) {
+                                     Store store, const Limits& limits, int opset, uint32_t constants, bool may_overwrite,
+                                     const Bounds* bounds = nullptr) {
   std::vector<TypeInfo> types(inputs.size());
   std::vector<const TypeInfo*> type_ptrs(inputs.size(), nullptr);
   std::vector<const Tensor*> args(inputs);
@@ -36,6 +38,7 @@ Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const
   if (!spec.Has(kRunsGraphs)) inferred = TRY(InferNodeAt(opset, spec, node, type_ptrs, args));
   if (!spec.eval) return Unsupported("operator " + spec.name + " has no kernel");
   KernelContext context(spec, node, std::move(args), std::move(inferred), store, limits, opset, constants);
+  context.TakeBounds(bounds);
   if (may_overwrite && (spec.traits & (kElementwise | kInPlace))) context.Overwrite(inputs[0]);
   TRY(spec.eval(context));
   std::vector<Tensor>& out = context.results();
@@ -96,6 +99,8 @@ Result<Program> Program::CompileWith(const Model& model, bool body) {
     p.initializer_of_[at] = static_cast<int>(i);
   }
   std::vector<NodePtr> order = TRY(Sorted(g));
+  // Constants first: who asks whether a later operand is constant finds it made.
+  std::stable_partition(order.begin(), order.end(), [](const NodePtr& n) { return n->op == "Constant" && n->domain.empty(); });
   for (const NodePtr& n : order) {
     const OpSpec* row = TRY(RowFor(model, *n));
     Step step{n, row, {}, {}, model.Opset(n->domain)};
@@ -120,7 +125,38 @@ Result<Program> Program::CompileWith(const Model& model, bool body) {
     }
   }
   for (int o : p.output_slots_) p.last_use_[o] = static_cast<int>(p.steps_.size());
+  p.FindBounds();
   return p;
+}
+
+void Program::FindBounds() {
+  std::vector<int> reads(slot_names_.size(), 0);
+  made_by_constant_.assign(slot_names_.size(), false);
+  for (const Step& s : steps_) {
+    if (s.spec->name == "Constant") made_by_constant_[s.outputs[0]] = true;
+    for (int i : s.inputs) {
+      if (i >= 0) ++reads[i];
+    }
+  }
+  for (Step& s : steps_) {
+    if (!s.spec->Has(kTakesBounds) || s.outputs[0] < 0 || reads[s.outputs[0]] != 1) continue;
+    int reader = last_use_[s.outputs[0]];
+    if (reader >= static_cast<int>(steps_.size())) continue;
+    const Step& r = steps_[reader];
+    if (r.spec->bounds && r.inputs[0] == s.outputs[0]) s.bounded_by = reader;
+  }
+}
+
+std::optional<Bounds> Program::BoundsOf(const Step& step, const std::vector<Tensor>& values) const {
+  std::vector<const Tensor*> constants(step.inputs.size(), nullptr);
+  for (size_t k = 1; k < step.inputs.size(); ++k) {
+    int i = step.inputs[k];
+    if (i >= 0 && initializer_of_[i] >= 0)
+      constants[k] = &model_.graph.initializers[initializer_of_[i]].value;
+    else if (i >= 0 && made_by_constant_[i] && values[i].defined())
+      constants[k] = &values[i];
+  }
+  return step.spec->bounds(*step.node, constants);
 }
 
 Status Program::CheckInputs(const std::vector<Tensor>& inputs) const {
@@ -155,6 +191,21 @@ Status Program::CheckInputs(const std::vector<Tensor>& inputs) const {
   return {};
 }
 
+namespace {
+bool StaysNative(const Formal& formal, const Tensor& constant, Store store) {
+  return formal.parameter ||
+         (formal.stays_float && store == Store::kDouble && constant.dtype() == DType::kFloat);
+}
+}  // namespace
+
+Result<std::vector<Tensor>> Program::EvalStep(const Step& step, const Node& node, const std::vector<const Tensor*>& args,
+                                              const ExecOptions& options, bool may_overwrite, const Bounds* bounds) {
+  Result<std::vector<Tensor>> out =
+      EvalWith(*step.spec, node, args, options.store, options.limits, step.opset, 0, may_overwrite, bounds);
+  if (!out.ok()) return out.error().In(NodeLabel(node));
+  return out;
+}
+
 Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOptions& options) const {
   const Graph& g = model_.graph;
   TRY(CheckInputs(inputs));
@@ -179,10 +230,14 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
     values[slot] = o ? *o : in_store(g.initializers[initializer_of_[slot]].value);
   };
   auto start = std::chrono::steady_clock::now();
+  // Where somebody wants to see or to change single nodes, each runs on its own.
+  bool whole = options.keep_all || options.after_node || options.overrides || options.instead || options.store == Store::kField;
+  std::vector<bool> done(steps_.size(), false);
   Execution result;
   std::vector<const Tensor*> args;
   for (size_t s = 0; s < steps_.size(); ++s) {
     const Step& step = steps_[s];
+    if (done[s]) continue;
     if (options.cancelled && options.cancelled()) return Error{Code::kInterrupted, "the run was cancelled", {}};
     if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > options.limits.seconds) {
       return LimitHit("the run takes more than its time limit", NodeLabel(*step.node));
@@ -190,10 +245,12 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
     args.clear();
     for (size_t k = 0; k < step.inputs.size(); ++k) {
       int i = step.inputs[k];
-      bool parameter = k < step.spec->inputs.size() && step.spec->inputs[k].parameter;
-      if (parameter && i >= 0 && initializer_of_[i] >= 0 && !overridden(i)) {
-        args.push_back(&g.initializers[initializer_of_[i]].value);
-        continue;
+      if (i >= 0 && initializer_of_[i] >= 0 && !overridden(i) && k < step.spec->inputs.size()) {
+        const Tensor& constant = g.initializers[initializer_of_[i]].value;
+        if (StaysNative(step.spec->inputs[k], constant, options.store)) {
+          args.push_back(&constant);
+          continue;
+        }
       }
       if (i >= 0) load(i);
       args.push_back(i < 0 ? nullptr : &values[i]);
@@ -206,11 +263,14 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
     bool may_overwrite = !options.keep_all && first >= 0 && args[0] == &values[first] &&
                          last_use_[first] == static_cast<int>(s) && values[first].Unshared() &&
                          std::count(step.inputs.begin(), step.inputs.end(), first) == 1;
-    std::vector<Tensor> out =
-        TRY(EvalNode(*step.spec, *node, args, options.store, options.limits, step.opset, 0, may_overwrite));
+    std::optional<Bounds> bounds;
+    if (!whole && step.bounded_by >= 0 && IsFloat(args[0]->dtype())) bounds = BoundsOf(steps_[step.bounded_by], values);
+    std::vector<Tensor> out = TRY(EvalStep(step, *node, args, options, may_overwrite, bounds ? &*bounds : nullptr));
     if (options.after_node) options.after_node(*step.node, out);
-    for (size_t i = 0; i < step.outputs.size(); ++i) {
-      int o = step.outputs[i];
+    const Step& maker = bounds ? steps_[step.bounded_by] : step;
+    if (bounds) done[step.bounded_by] = true;
+    for (size_t i = 0; i < maker.outputs.size(); ++i) {
+      int o = maker.outputs[i];
       if (o < 0) continue;
       const Tensor* replaced = overridden(o);
       values[o] = replaced ? *replaced : std::move(out[i]);
@@ -218,7 +278,7 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
     }
     if (live > options.limits.bytes) return LimitHit("live tensors exceed the byte limit", NodeLabel(*step.node));
     if (options.keep_all) continue;
-    for (const std::vector<int>* list : {&step.inputs, &step.outputs}) {
+    for (const std::vector<int>* list : {&step.inputs, &maker.outputs}) {
       for (int i : *list) {
         if (i >= 0 && last_use_[i] <= static_cast<int>(s) && values[i].defined()) {
           if (initializer_of_[i] < 0) live -= values[i].bytes();

@@ -51,7 +51,13 @@ class Program {
     const OpSpec* spec;
     std::vector<int> inputs, outputs;   // slots; -1: absent
     int opset;
+    int bounded_by = -1;                // the step that only bounds what this one makes, and is its only reader
   };
+  void FindBounds();
+  // What a step that only bounds bounds by; nothing when that is not constant.
+  std::optional<Bounds> BoundsOf(const Step& step, const std::vector<Tensor>& values) const;
+  static Result<std::vector<Tensor>> EvalStep(const Step& step, const Node& node, const std::vector<const Tensor*>& args,
+                                              const ExecOptions& options, bool may_overwrite, const Bounds* bounds);
   static Result<Program> CompileWith(const Model& model, bool body);
   // The type a caller's tensor must have: as declared, symbols free.
   Status CheckInputs(const std::vector<Tensor>& inputs) const;
@@ -61,6 +67,7 @@ class Program {
   std::vector<ValueInfo> required_;
   std::vector<int> input_slots_, output_slots_, last_use_;
   std::vector<int> initializer_of_;     // slot -> initializer, or -1
+  std::vector<bool> made_by_constant_;  // slot -> the output of a Constant
   std::vector<std::string> slot_names_;
   std::unordered_map<std::string, int> slots_;
 };

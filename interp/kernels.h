@@ -68,6 +68,9 @@ class KernelContext {
   Result<Tensor*> Out(int i, Shape shape);
   // Output 0 may take the memory of `operand`, which is input 0 and which nobody reads afterwards.
   void Overwrite(const Tensor* operand) { spare_ = operand; }
+  // What kernels with kTakesBounds apply to output 0 (Program::Run: their only reader does just that); null: nothing.
+  const Bounds* bounds() const { return bounds_; }
+  void TakeBounds(const Bounds* b) { bounds_ = b; }
   // A scratch tensor in the current store, within limits.
   Result<Tensor> Scratch(DType dtype, Shape shape) { return Tensor::Make(dtype, std::move(shape), ScratchStore(dtype), limits_); }
   // Makes an existing tensor output i (views, pass-through). Its element type must be the inferred one.
@@ -92,6 +95,7 @@ class KernelContext {
   int opset_;
   uint32_t constants_;
   const Tensor* spare_ = nullptr;
+  const Bounds* bounds_ = nullptr;
 };
 
 // ---- subgraphs -----------------------------------------------------------------------------------------------
@@ -240,21 +244,18 @@ T ScalarPow(T x, T y) {
     return std::pow(x, y);
   }
 }
+// NaN wins, as in numpy. Written without branches, so that vectors serve.
 template <class T>
-T ScalarMax(T a, T b) {  // NaN wins, as in numpy
-  if constexpr (std::is_floating_point_v<T>) {
-    if (a != a) return a;
-    if (b != b) return b;
-  }
-  return a < b ? b : a;
+T ScalarMax(T a, T b) {
+  T larger = a < b ? b : a;
+  if constexpr (std::is_floating_point_v<T>) return b != b && a == a ? b : larger;
+  else return larger;
 }
 template <class T>
 T ScalarMin(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) {
-    if (a != a) return a;
-    if (b != b) return b;
-  }
-  return b < a ? b : a;
+  T smaller = b < a ? b : a;
+  if constexpr (std::is_floating_point_v<T>) return b != b && a == a ? b : smaller;
+  else return smaller;
 }
 template <class T>
 T ScalarAbs(T x) {

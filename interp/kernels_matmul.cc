@@ -147,6 +147,27 @@ void MultiplyViews(MatrixView<T> a, MatrixView<T> b, T* c, int64_t c_stride, int
   });
 }
 
+void MultiplyWidened(MatrixView<double> a, MatrixView<float> b, double* c, int64_t c_stride,
+                     int64_t m, int64_t k, int64_t n) {
+  constexpr int64_t kColumns = 64, kDepth = 256;  // of a piece, which stays in the cache
+  for (int64_t i = 0; i < m; ++i) std::fill(c + i * c_stride, c + i * c_stride + n, 0.0);
+  ParallelRanges(n, kColumns, [&](int64_t begin, int64_t end) {
+    std::vector<double> piece(static_cast<size_t>(kColumns * kDepth));
+    for (int64_t from = 0; from < k; from += kDepth) {
+      int64_t depth = std::min(kDepth, k - from);
+      // As it lies: lines of b become lines of the piece.
+      int64_t lines = b.transposed ? end - begin : depth, length = b.transposed ? depth : end - begin;
+      const float* at = b.data + (b.transposed ? begin * b.stride + from : from * b.stride + begin);
+      for (int64_t line = 0; line < lines; ++line)
+        std::copy_n(at + line * b.stride, length, piece.data() + line * length);
+      MatrixView<double> left = a;
+      left.data += from * (a.transposed ? a.stride : 1);
+      MultiplyPart<double>(left, {piece.data(), length, b.transposed}, c + begin, c_stride, m, depth,
+                           end - begin, true);
+    }
+  });
+}
+
 template <class T>
 void MatrixProduct(const T* a, const T* b, T* c, int64_t m, int64_t k, int64_t n, bool transpose_a,
                    bool transpose_b) {

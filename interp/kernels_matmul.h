@@ -23,4 +23,8 @@ template <class T>
 void MultiplyViews(MatrixView<T> a, MatrixView<T> b, T* c, int64_t c_stride, int64_t m, int64_t k,
                    int64_t n, bool accumulate = false);
 
+// c = a * b in double, the floats of b widened piece by piece: a large b is never held twice.
+void MultiplyWidened(MatrixView<double> a, MatrixView<float> b, double* c, int64_t c_stride,
+                     int64_t m, int64_t k, int64_t n);
+
 }  // namespace assay

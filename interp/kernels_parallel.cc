@@ -4,18 +4,82 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
-
-#define EIGEN_USE_THREADS
-#include <unsupported/Eigen/CXX11/ThreadPool>
+#include <thread>
+#include <vector>
 
 #include "interp/field.h"
 
 namespace assay {
 
+namespace {
+// A graph asks for the threads every few microseconds, and waking a sleeping one takes longer than many a kernel: who
+// waits looks for about 100 microseconds before sleeping.
+template <class Done>
+void WaitFor(const std::atomic<int>& value, Done&& done) {
+  constexpr int kLooks = 4000;
+  for (int i = 0; i < kLooks; ++i) {
+    if (done(value.load(std::memory_order_acquire))) return;
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  for (int seen = value.load(std::memory_order_acquire); !done(seen); seen = value.load(std::memory_order_acquire))
+    value.wait(seen, std::memory_order_acquire);
+}
+}  // namespace
+
+// Threads that wait to join in a job. Who comes when it is over is not waited for.
 struct ThreadScope::Pool {
-  explicit Pool(int threads) : size(threads), others(threads - 1) {}
-  int size;
-  Eigen::ThreadPool others;
+  explicit Pool(int threads) {
+    for (int worker = 1; worker < threads; ++worker) others.emplace_back([this, worker] { Serve(worker); });
+  }
+  ~Pool() {
+    ending = true;
+    NextRound();
+    for (std::thread& t : others) t.join();
+  }
+  int size() const { return static_cast<int>(others.size()) + 1; }
+
+  // Until End() other threads may call what(worker).
+  void Begin(const std::function<void(int)>& what) {
+    job = &what;
+    state.store(kOpen, std::memory_order_release);
+    NextRound();
+  }
+  // Returns when no thread runs the job any more.
+  void End() {
+    state.fetch_and(~kOpen, std::memory_order_acq_rel);
+    WaitFor(state, [](int s) { return s == 0; });
+  }
+
+ private:
+  static constexpr int kOpen = 1 << 30;
+
+  void NextRound() {
+    round.fetch_add(1, std::memory_order_release);
+    round.notify_all();
+  }
+  bool Join() {
+    int seen = state.load(std::memory_order_acquire);
+    while ((seen & kOpen) && !state.compare_exchange_weak(seen, seen + 1, std::memory_order_acq_rel)) {
+    }
+    return (seen & kOpen) != 0;
+  }
+  void Serve(int worker) {
+    for (int last = 0; !ending;) {
+      WaitFor(round, [last](int n) { return n != last; });
+      last = round.load(std::memory_order_acquire);
+      if (!Join()) continue;
+      (*job)(worker);
+      if (state.fetch_sub(1, std::memory_order_acq_rel) == 1) state.notify_one();
+    }
+  }
+
+  const std::function<void(int)>* job = nullptr;
+  std::atomic<int> state{0};  // how many others run the job; kOpen while they may join
+  std::atomic<int> round{0};
+  std::atomic<bool> ending{false};
+  std::vector<std::thread> others;
 };
 
 namespace {
@@ -33,7 +97,7 @@ ThreadScope::~ThreadScope() {
   if (pool_) here = nullptr;
 }
 
-int ThreadsHere() { return here ? here->size : 1; }
+int ThreadsHere() { return here ? here->size() : 1; }
 
 void ParallelFor(int64_t parts, const std::function<void(int64_t, int)>& part) {
   ThreadScope::Pool* pool = here;
@@ -53,20 +117,16 @@ void ParallelFor(int64_t parts, const std::function<void(int64_t, int)>& part) {
       next = parts;
     }
   };
-  int others = static_cast<int>(std::min<int64_t>(pool->size, parts)) - 1;
   const FieldContext* field = FieldContext::current();
-  Eigen::Barrier done(static_cast<unsigned>(others));
-  for (int worker = 1; worker <= others; ++worker) {
-    pool->others.Schedule([&, worker] {
-      FieldScope scope(field);
-      work(worker);
-      done.Notify();
-    });
-  }
+  std::function<void(int)> others = [&](int worker) {
+    FieldScope scope(field);
+    work(worker);
+  };
+  pool->Begin(others);
   here = nullptr;
   work(0);
   here = pool;
-  done.Wait();
+  pool->End();
   if (thrown) std::rethrow_exception(thrown);
 }
 

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <type_traits>
 
 namespace assay {
 
@@ -39,9 +40,11 @@ void ParallelRanges(int64_t n, int64_t grain, const std::function<void(int64_t b
 // worth waking.
 template <class F>
 void ForPlanes(int64_t n, int64_t size, F&& f) {
-  constexpr int64_t kElements = 1 << 15;
+  constexpr int64_t kElements = 1 << 13;
   auto range = [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) f(i);
+    // A copy that nobody else can reach: what it captures by value stays in registers.
+    std::decay_t<F> here = f;
+    for (int64_t i = begin; i < end; ++i) here(i);
   };
   int64_t grain = 1 + kElements / std::max<int64_t>(size, 1);
   if (n <= grain || ThreadsHere() == 1)

@@ -1,5 +1,7 @@
 #include "interp/movement.h"
 
+#include "interp/kernels_parallel.h"
+
 #include <numeric>
 
 namespace assay {
@@ -88,7 +90,10 @@ void Copy(const T* from, T* to, Walk w) {
   int64_t n = w.extent[last], from_step = w.from_step[last], to_step = w.to_step[last];
   EraseAxis(w, last);
   if (from_step == 1 && to_step == 1) {
-    ForEachPlace(w, [&](int64_t f, int64_t t) { CopyRun(from + f, to + t, n); });
+    constexpr int64_t kPart = 1 << 14;  // elements worth a thread
+    ForEachPlace(w, [&](int64_t f, int64_t t) {
+      ParallelRanges(n, kPart, [&](int64_t begin, int64_t end) { CopyRun(from + f + begin, to + t + begin, end - begin); });
+    });
     return;
   }
   // Where another axis is contiguous at the source, pair the two into planes.

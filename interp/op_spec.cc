@@ -1,5 +1,6 @@
 #include "interp/op_spec.h"
 
+#include <algorithm>
 #include <climits>
 
 namespace assay {
@@ -30,10 +31,24 @@ OpSpec& OpSpec::Out(std::string n, std::string type, DTypeSet types, Arity arity
   outputs.push_back({std::move(n), std::move(type), types, arity, true});
   return *this;
 }
+namespace {
+Formal& Declared(std::vector<Formal>& inputs, const std::string& name) {
+  auto found = std::find_if(inputs.begin(), inputs.end(), [&](const Formal& f) { return f.name == name; });
+  CHECK(found != inputs.end());
+  return *found;
+}
+}  // namespace
+
 OpSpec& OpSpec::Parameter(const std::string& input) {
-  for (Formal& f : inputs) {
-    if (f.name == input) f.parameter = true;
-  }
+  Declared(inputs, input).parameter = true;
+  return *this;
+}
+OpSpec& OpSpec::BoundedBy(BoundsFn f) {
+  bounds = f;
+  return *this;
+}
+OpSpec& OpSpec::StaysFloat(const std::string& input) {
+  Declared(inputs, input).stays_float = true;
   return *this;
 }
 OpSpec& OpSpec::Attr(AttrSpec a) {

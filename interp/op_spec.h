@@ -25,6 +25,8 @@ struct Formal {
   bool homogeneous = true;      // kVariadic: all of one element type
   // Floats that the rule reads as numbers (scales, ends of a range): a constant stays native in every domain.
   bool parameter = false;
+  // In a run in double a constant of floats stays as it is: the kernel widens what it reads.
+  bool stays_float = false;
 };
 
 // Where an attribute's values come from, for the generator, the validator and the attribute faults.
@@ -61,6 +63,7 @@ enum Trait : uint32_t {
   kNotGenerated = 1 << 8,    // the generator leaves it out (needs more than a row says)
   kRunsGraphs = 1 << 9,      // has subgraphs: its operands reach them as they are
   kInPlace = 1 << 10,        // as kElementwise, reads no element of input 0 once its place in output 0 is written
+  kTakesBounds = 1 << 13,    // the kernel bounds output 0 by the way (KernelContext::bounds)
 };
 
 // A node in the making. `draw` callbacks of rows get one with its data inputs' types chosen and may set
@@ -83,6 +86,12 @@ struct Draft {
 // solver is to find. Returns false when the drafted inputs can't be served (the generator tries others).
 using DrawFn = bool (*)(Choices&, Draft&);
 using EvalFn = Status (*)(KernelContext&);
+// y = min(max(x, lo), hi); neither is NaN.
+struct Bounds {
+  double lo, hi;
+};
+// The bounds by which a node's output 0 is its input 0, when that is all it does. `inputs`: null where not constant.
+using BoundsFn = std::optional<Bounds> (*)(const Node&, const std::vector<const Tensor*>& inputs);
 
 struct OpSpec {
   std::string name;
@@ -93,6 +102,7 @@ struct OpSpec {
   RuleFn rule = nullptr;
   EvalFn eval = nullptr;
   DrawFn draw = nullptr;
+  BoundsFn bounds = nullptr;
   uint32_t traits = 0;
   Accuracy accuracy = Accuracy::kRounding;
   // Domain of safe real values for input 0 (and the divisor etc.): the generator keeps values inside.
@@ -103,6 +113,7 @@ struct OpSpec {
   OpSpec& In(std::string n, std::string type, DTypeSet types, Arity arity = Arity::kSingle, bool homogeneous = true);
   OpSpec& Out(std::string n, std::string type, DTypeSet types, Arity arity = Arity::kSingle);
   OpSpec& Parameter(const std::string& input);  // marks an input declared before (see Formal::parameter)
+  OpSpec& StaysFloat(const std::string& input);  // see Formal::stays_float
   OpSpec& Attr(AttrSpec a);
   OpSpec& Int(std::string n, int64_t otherwise, AttrDomain d = {});
   OpSpec& Float(std::string n, float otherwise, AttrDomain d = {});
@@ -111,6 +122,7 @@ struct OpSpec {
   OpSpec& Rule(RuleFn f);
   OpSpec& Eval(EvalFn f);
   OpSpec& Draw(DrawFn f);
+  OpSpec& BoundedBy(BoundsFn f);
   OpSpec& Traits(uint32_t t);
   OpSpec& Class(Accuracy a);
   OpSpec& Safe(double lo, double hi);

@@ -1,5 +1,6 @@
 #include "interp/tensor.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -111,6 +112,14 @@ std::shared_ptr<std::byte[]> HugeMemory(size_t n) {
   return {p, [](std::byte* q) { ::operator delete[](q, std::align_val_t{kPage}); }};
 }
 
+// What a graph frees it soon wants again: memory given back to the system is zeroed page by page when it returns.
+void KeepFreedMemory() {
+#ifdef M_TRIM_THRESHOLD
+  static const bool once = mallopt(M_TRIM_THRESHOLD, 128 << 20) && mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  (void)once;
+#endif
+}
+
 // Not initialised, because every kernel writes every element.
 std::shared_ptr<std::byte[]> Memory(int64_t bytes) {
   size_t n = static_cast<size_t>(bytes);
@@ -120,6 +129,7 @@ std::shared_ptr<std::byte[]> Memory(int64_t bytes) {
     std::byte* first = block.get() + (past ? kAlignment - past : 0);
     return {std::move(block), first};
   }
+  KeepFreedMemory();
   if (bytes >= kHugeBytes) return HugeMemory(n);
   return {static_cast<std::byte*>(::operator new[](n + 1, std::align_val_t{kAlignment})),
           [](std::byte* p) { ::operator delete[](p, std::align_val_t{kAlignment}); }};

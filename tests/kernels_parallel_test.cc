@@ -60,7 +60,7 @@ TEST(ThreadScope, OneThreadIsNoPoolAndScopesDoNotNest) {
 }
 
 // Every kernel that works in parts, large enough to have several.
-constexpr const char* kGraph = R"(graph(float[2,64,40,40] x, float[300,700] a) -> (y, z, u) {
+constexpr const char* kGraph = R"(graph(float[2,64,40,40] x, float[1,300,14,13] s, float[300,700] a) -> (y, z, u, t, f, r, l) {
   w = float[96,64,3,3] random(1)
   b = float[96] random(2)
   v = float[96,1,5,5] random(3)
@@ -70,6 +70,12 @@ constexpr const char* kGraph = R"(graph(float[2,64,40,40] x, float[300,700] a) -
   c = Conv(x, w, b) {pads=[1,1,1,1]}
   d = Conv(c, v) {group=96, pads=[2,2,2,2]}
   y = Conv(d, p)
+  o = float[130,300,3,3] random(7)
+  q = float[16,96,1,1] random(8)
+  t = Conv(s, o)
+  f = Conv(d, q)
+  r = MaxPool(x) {kernel_shape=[3,3], strides=[2,2]}
+  l = Concat(y, f) {axis=1}
   z = MatMul(a, m)
   u = MatMul(z, n)
 })";

@@ -234,6 +234,27 @@ TEST(MaxPool, SkipsPaddingAndCountsCeilWindows) {
   EXPECT_EQ((*y)[0].shape(), (Shape{1, 1, 3}));
 }
 
+// With indices the windows are walked one by one, without them line by line or through a padded copy.
+TEST(MaxPool, FindsTheSameMaximaWithAndWithoutIndices) {
+  Choices choices(4);
+  for (int i = 0; i < 200; ++i) {
+    int64_t kernel = choices.Between(1, 3), stride = choices.Between(1, 3), dilation = choices.Between(1, 3);
+    Tensor x = Drawn(choices, {1, 2, choices.Between(7, 12), choices.Between(7, 40)});
+    if (i % 3 == 0) x.Set(static_cast<int64_t>(choices.Below(static_cast<uint64_t>(x.size()))), std::nan(""));
+    if (i % 3 == 1) x.Set(static_cast<int64_t>(choices.Below(static_cast<uint64_t>(x.size()))), -INFINITY);
+    std::vector<int64_t> both_kernel = {kernel, 2}, strides = {stride, 2}, dilations = {dilation, 1}, pads = {kernel / 2, 1, kernel / 2, 0};
+    Attributes attrs = {{"kernel_shape", both_kernel, {}}, {"strides", strides, {}}, {"dilations", dilations, {}}, {"pads", pads, {}}};
+    Tensor values = Eval("MaxPool", {x}, attrs).value()[0];
+    const OpSpec* spec = FindOp("", "MaxPool", 17);
+    Tensor placed = EvalNode(*spec, *MakeNode("MaxPool", {"x"}, {"y", "i"}, attrs), {&x}, Store::kNative, Limits{}, 17).value()[0];
+    ASSERT_EQ(values.shape(), placed.shape());
+    for (int64_t k = 0; k < values.size(); ++k) {
+      double a = values.AsDouble(k), b = placed.AsDouble(k);
+      ASSERT_TRUE(a == b || (a != a && b != b)) << "case " << i << " at " << k << ": " << a << ", " << b;
+    }
+  }
+}
+
 TEST(AveragePool, DividesByTheTapsItSays) {
   Tensor x = Tensor::Floats({1, 1, 4}, {1, 2, 3, 4});
   std::vector<int64_t> three = {3}, two = {2}, pads = {1, 1};

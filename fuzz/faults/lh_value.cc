@@ -76,7 +76,7 @@ Status ChangeAlpha(Edit& e, int i, const std::string&) {
 
 // ---- LH_CLIP_BOUND ----
 std::vector<std::string> BoundArguments(const View& v, int i) {
-  std::optional<Bounds> b = ClipOf(v, i);
+  std::optional<ClipOperands> b = ClipOf(v, i);
   if (!b) return {};
   std::vector<std::string> arguments;
   if (b->lo && std::isfinite(*b->lo)) arguments.push_back("min");

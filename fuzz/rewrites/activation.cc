@@ -30,7 +30,7 @@ Strings BoundArguments(const View& v, int i) {
   const Node& n = v.node(i);
   if (n.inputs.empty() || !IsReal(v, n.inputs[0]) || v.opset() < 8) return {};
   if (v.Is(i, "Relu")) return {"max", "clip"};
-  if (std::optional<Bounds> b = ClipOf(v, i)) {
+  if (std::optional<ClipOperands> b = ClipOf(v, i)) {
     Strings arguments;
     if (b->lo || b->hi) arguments.push_back("minmax");
     if (b->lo == 0.0 && !b->hi) arguments.push_back("relu");
@@ -51,7 +51,7 @@ Status RewriteBound(Edit& e, int i, const std::string& argument) {
   const View& v = e.view();
   const Node& n = v.node(i);
   DType t = v.ElementType(n.outputs[0]);
-  std::optional<Bounds> clip = ClipOf(v, i);
+  std::optional<ClipOperands> clip = ClipOf(v, i);
   std::optional<std::pair<std::string, double>> max = ScalarBound(v, i, "Max"),
                                                 min = ScalarBound(v, i, "Min");
   std::string x = max ? max->first : min ? min->first : n.inputs[0];
@@ -67,7 +67,7 @@ Status RewriteBound(Edit& e, int i, const std::string& argument) {
                   clip->hi ? Into{} : last);
     if (clip->hi) AddNode(e, "min", "Min", {x, AddScalar(e, "hi", t, *clip->hi)}, {}, last);
   } else {
-    Bounds b;
+    ClipOperands b;
     if (v.Is(i, "Relu")) b.lo = 0;
     if (max) b.lo = max->second;
     if (min) b.hi = min->second;
@@ -195,7 +195,7 @@ Strings IdempotentArguments(const View& v, int i) {
   int j = v.Maker(v.node(i).inputs[0]);
   if (j < 0 || v.node(j).op != v.node(i).op || !IsIdempotent(v, j)) return arguments;
   bool between = v.IsOutput(v.node(i).outputs[0]) && v.IsOutput(v.node(i).inputs[0]);
-  std::optional<Bounds> a = ClipOf(v, i), b = ClipOf(v, j);
+  std::optional<ClipOperands> a = ClipOf(v, i), b = ClipOf(v, j);
   bool same = !a || (a->lo == b->lo && a->hi == b->hi);
   if (same && !between) arguments.push_back("collapse");
   return arguments;

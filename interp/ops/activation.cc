@@ -140,8 +140,13 @@ OpSpec Activation(const char* name, int since, EvalFn eval, DTypeSet types = kFl
       .Traits(kElementwise);
 }
 
+std::optional<Bounds> ReluBounds(const Node&, const std::vector<const Tensor*>&) {
+  return Bounds{0, std::numeric_limits<double>::infinity()};
+}
+
 void RampRows(std::vector<OpSpec>& rows) {
-  PushVersions(rows, Activation("Relu", 6, UnaryNumeric<ReluFn>).Class(Accuracy::kExact), "T",
+  PushVersions(rows,
+               Activation("Relu", 6, UnaryNumeric<ReluFn>).BoundedBy(ReluBounds).Class(Accuracy::kExact), "T",
                {{13, kFloatsBf16}, {14, kFloatsBf16 | kSignedInts}});
   // 0.01 in ONNX and PyTorch; 0.2 in TensorFlow, 0.3 in Keras, 0.1 in Darknet.
   PushVersions(rows,

@@ -7,32 +7,19 @@ namespace {
 constexpr float kLowest = std::numeric_limits<float>::lowest(),
                 kHighest = std::numeric_limits<float>::max();
 
-// ScalarMax and ScalarMin with a bound that is a number: without branches, for vectors.
-template <class T>
-T AtLeast(T x, T low) {
-  return x < low ? low : x;
-}
-template <class T>
-T AtMost(T x, T high) {
-  return high < x ? high : x;
-}
-
 // Y = min(max(X, lo), hi); where lo > hi the result is hi, as in numpy. A null bound does not
 // bound.
 template <class T>
 void Bound(const T* x, T* y, int64_t n, const T* lo, const T* hi) {
   const T low = lo ? *lo : T(0), high = hi ? *hi : T(0);
-  bool numbers = !kIsFp<T> && low == low && high == high;
-  if (lo && hi && numbers)
-    ForElements(n, [&](int64_t i) { y[i] = AtMost(AtLeast(x[i], low), high); });
-  else if (lo && hi)
-    ForElements(n, [&](int64_t i) { y[i] = ScalarMin(ScalarMax(x[i], low), high); });
+  if (lo && hi)
+    ForElements(n, [=](int64_t i) { y[i] = ScalarMin(ScalarMax(x[i], low), high); });
   else if (lo)
-    ForElements(n, [&](int64_t i) { y[i] = ScalarMax(x[i], low); });
+    ForElements(n, [=](int64_t i) { y[i] = ScalarMax(x[i], low); });
   else if (hi)
-    ForElements(n, [&](int64_t i) { y[i] = ScalarMin(x[i], high); });
+    ForElements(n, [=](int64_t i) { y[i] = ScalarMin(x[i], high); });
   else
-    ForElements(n, [&](int64_t i) { y[i] = x[i]; });
+    ForElements(n, [=](int64_t i) { y[i] = x[i]; });
 }
 
 Status ClipByAttributes(KernelContext& c) {
@@ -56,6 +43,26 @@ Status ClipByInputs(KernelContext& c) {
           c.Has(2) ? c.data<T>(2) : nullptr);
     return {};
   });
+}
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+std::optional<Bounds> AttributeBounds(const Node& node, const std::vector<const Tensor*>&) {
+  const AttrValue* min = node.Find("min");
+  const AttrValue* max = node.Find("max");
+  Bounds b{min ? std::get<float>(*min) : -kInfinity, max ? std::get<float>(*max) : kInfinity};
+  if (b.lo != b.lo || b.hi != b.hi) return std::nullopt;
+  return b;
+}
+
+std::optional<Bounds> InputBounds(const Node&, const std::vector<const Tensor*>& inputs) {
+  Bounds b{-kInfinity, kInfinity};
+  for (size_t i = 1; i < inputs.size(); ++i) {
+    if (!inputs[i] || inputs[i]->size() != 1) return std::nullopt;
+    (i == 1 ? b.lo : b.hi) = inputs[i]->AsDouble(0);
+  }
+  if (b.lo != b.lo || b.hi != b.hi) return std::nullopt;
+  return b;
 }
 
 void ClipRule(RuleContext& c) {
@@ -170,6 +177,7 @@ void ClipRows(std::vector<OpSpec>& rows) {
                      .Float("max", kHighest, {.floats = {kHighest, 6.0, 1.0}})
                      .Rule(SameAsInput0)
                      .Eval(ClipByAttributes)
+                     .BoundedBy(AttributeBounds)
                      .Draw(DrawClipAttributes)
                      .Traits(kElementwise)
                      .Class(Accuracy::kExact));
@@ -180,6 +188,7 @@ void ClipRows(std::vector<OpSpec>& rows) {
                    .Out("output", "T", kFloats16)
                    .Rule(ClipRule)
                    .Eval(ClipByInputs)
+                   .BoundedBy(InputBounds)
                    .Draw(DrawClipInputs)
                    .Traits(kElementwise)
                    .Class(Accuracy::kExact);

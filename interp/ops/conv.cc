@@ -28,6 +28,7 @@ std::vector<OpSpec> ops_conv() {
                   .Out("Y", "T", kFloats16)
                   .Rule(Rule)
                   .Eval(Eval)
+                  .Traits(kTakesBounds)
                   .Class(Accuracy::kReduction);
   ConvAttributes(v1);
   return {v1, v1.Since(11), v1.Since(22).Types("T", kFloatsBf16)};

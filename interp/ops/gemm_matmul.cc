@@ -1,5 +1,6 @@
 // MatMul (ONNX opset 1, 9, 13): numpy's matmul. Gemm (6, 7, 9, 11, 13): Y = alpha * A' * B' + beta
 // * C, where A' [M,K] and B' [K,N] are A and B or their transposes and C broadcasts to [M,N].
+#include "interp/kernels_matmul.h"
 #include "interp/ops/elementwise.h"
 #include "interp/ops/matmul.h"
 
@@ -41,9 +42,23 @@ template <class T>
 inline constexpr bool kMultiplies = kIsFp<T> || std::is_floating_point_v<T> ||
                                     (std::is_integral_v<T> && sizeof(T) >= 4);
 
+// Did a constant B stay float in a run in double?
+bool StayedFloat(const KernelContext& c) {
+  return c.in(1).store() == Store::kNative && c.in(1).dtype() == DType::kFloat;
+}
+
 void MatMulRule(RuleContext& c) {
   if (!c.Ranked(0) || !c.Ranked(1)) return c.OutUnranked(0, c.dtype(0));
   c.Out(0, c.dtype(0), MatMulDims(c, 0, 1));
+}
+
+void MultiplyFloats(KernelContext& c, const MatMulShape& s, double* y) {
+  const double* a = c.data<double>(0);
+  int64_t count = ElementCount(s.batch);
+  if (ElementCount(s.batch_b) == 1 && ElementCount(s.batch_a) == count)
+    MultiplyWidened({a, s.k}, {c.data<float>(1), s.n}, y, s.n, count * s.m, s.k, s.n);
+  else
+    MatMulBatches(s, a, c.in(1).To(Store::kDouble).data<double>(), y);
 }
 
 Status EvalMatMul(KernelContext& c) {
@@ -52,6 +67,12 @@ Status EvalMatMul(KernelContext& c) {
   if (y->size() == 0) return {};
   return VisitNumeric(c.in(0), [&](auto zero) -> Status {
     using T = decltype(zero);
+    if constexpr (std::is_same_v<T, double>) {
+      if (StayedFloat(c)) {
+        MultiplyFloats(c, shape, y->mutable_data<double>());
+        return {};
+      }
+    }
     if constexpr (kMultiplies<T>)
       MatMulBatches(shape, c.data<T>(0), c.data<T>(1), y->mutable_data<T>());
     return {};
@@ -105,8 +126,15 @@ Status EvalGemm(KernelContext& c) {
   return VisitNumeric(c.in(0), [&](auto zero) -> Status {
     using T = decltype(zero);
     if constexpr (kMultiplies<T>) {
-      MatrixProduct(c.data<T>(0), c.data<T>(1), y->mutable_data<T>(), y->dim(0), k, y->dim(1), ta,
-                    tb);
+      T* out = y->mutable_data<T>();
+      int64_t m = y->dim(0), n = y->dim(1);
+      bool widened = false;
+      if constexpr (std::is_same_v<T, double>) {
+        widened = StayedFloat(c);
+        if (widened)
+          MultiplyWidened({c.data<T>(0), c.in(0).dim(1), ta}, {c.data<float>(1), c.in(1).dim(1), tb}, out, n, m, k, n);
+      }
+      if (!widened) MatrixProduct(c.data<T>(0), c.data<T>(1), out, m, k, n, ta, tb);
       ScaleAndAdd<T>(c, alpha, beta, y);
     }
     return {};
@@ -115,7 +143,7 @@ Status EvalGemm(KernelContext& c) {
 
 void MatMulVersions(std::vector<OpSpec>& rows) {
   OpSpec v1 =
-      Op("MatMul", 1).In("A", "T", kFloats16).In("B", "T", kFloats16).Out("Y", "T", kFloats16);
+      Op("MatMul", 1).In("A", "T", kFloats16).In("B", "T", kFloats16).Out("Y", "T", kFloats16).StaysFloat("B");
   v1.Rule(MatMulRule).Eval(EvalMatMul).Class(Accuracy::kReduction);
   rows.push_back(v1);
   rows.push_back(v1.Since(9).Types("T", kFloats16 | kInts32_64));
@@ -133,7 +161,7 @@ void GemmVersions(std::vector<OpSpec>& rows) {
       .Float("beta", 1, factor)
       .Int("transA", 0, flag)
       .Int("transB", 0, flag);
-  v7.Rule(GemmRule).Eval(EvalGemm).Class(Accuracy::kReduction);
+  v7.StaysFloat("B").Rule(GemmRule).Eval(EvalGemm).Class(Accuracy::kReduction);
   OpSpec v11 = v7.Since(11).Types("T", kFloats16 | kInts32_64);
   v11.inputs[2].arity = Arity::kOptional;
   // Before opset 7 `broadcast` had to be set for a C of another shape; it may be set, and is not

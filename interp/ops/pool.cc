@@ -5,7 +5,10 @@
 // or with count_include_pad by those within the input and its pads, which leaves out what ceil_mode
 // adds at the end. A window without any tap (dilations can step over the input) gives the lowest
 // number, 0 and 0.
+#include <optional>
+
 #include "interp/ops/elementwise.h"
+#include "interp/padded_plane.h"
 #include "interp/window.h"
 #include "interp/ops/versions.h"
 
@@ -55,21 +58,43 @@ int64_t ColumnMajor(int64_t offset, const Shape& spatial) {
   return result;
 }
 
-// The maxima of one plane, line by line.
+// Below every number, and no number of its own.
 template <class T>
-void MaxPlane(const Windows& windows, const T* x, T* y) {
-  int64_t stride = windows.axes().back().stride;
-  // Below every number, and no number of its own.
-  constexpr T kNone = std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
-  std::fill(y, y + windows.size(), kNone);
-  ForEachTapLine(windows.axes(), [&](int64_t to, int64_t n, int64_t, int64_t from) {
-    T* best = y + to;
-    const T* in = x + from;
-    for (int64_t o = 0; o < n; ++o) best[o] = Exceeds(in[o * stride], best[o]) ? in[o * stride] : best[o];
-  });
-  for (int64_t w = 0; w < windows.size(); ++w) {
-    if (y[w] == kNone && windows.Count(w, false) == 0) y[w] = Lowest<T>();
+constexpr T kNone = std::numeric_limits<T>::has_infinity ? -std::numeric_limits<T>::infinity()
+                                                         : std::numeric_limits<T>::lowest();
+
+// The maxima of one plane, line by line or through a padded copy.
+template <class T>
+void MaxPlane(const Windows& windows, const T* x, std::optional<PaddedPlane<T>>& copy, T* y) {
+  if (copy) {
+    copy->Copy(x, [](T v) { return v; });
+    // The first NaN wins, as with Exceeds.
+    auto larger = [](auto best, size_t, auto v) { return (best < v) | ((v != v) & (best == best)) ? v : best; };
+    copy->Windows(kNone<T>, larger, [](T best, int64_t) { return best; }, y);
+  } else {
+    int64_t stride = windows.axes().back().stride;
+    std::fill(y, y + windows.size(), kNone<T>);
+    ForEachTapLine(windows.axes(), [&](int64_t to, int64_t n, int64_t, int64_t from) {
+      T* best = y + to;
+      const T* in = x + from;
+      for (int64_t o = 0; o < n; ++o) best[o] = Exceeds(in[o * stride], best[o]) ? in[o * stride] : best[o];
+    });
   }
+  for (int64_t w = 0; w < windows.size(); ++w) {
+    if (y[w] == kNone<T> && windows.Count(w, false) == 0) y[w] = Lowest<T>();
+  }
+}
+
+// Calls f(plane, copy) for each of n planes; `copy` is empty where a padded copy would not pay.
+template <class U, class F>
+void ForPooledPlanes(const Windows& windows, int64_t n, U padding, F&& f) {
+  constexpr int64_t kElements = 1 << 13;
+  bool fits = PaddedPlane<U>::Fits(windows.axes());
+  ParallelRanges(n, 1 + kElements / windows.in_size(), [&](int64_t begin, int64_t end) {
+    std::optional<PaddedPlane<U>> copy;
+    if (fits) copy.emplace(windows.axes(), padding);
+    for (int64_t plane = begin; plane < end; ++plane) f(plane, copy);
+  });
 }
 
 // An element of the field with its place in the order, which is hard to come by.
@@ -113,12 +138,17 @@ Status EvalMax(KernelContext& c) {
     const T* x = c.data<T>(0);
     T* out = y->mutable_data<T>();
     int64_t* index = indices ? indices->mutable_data<int64_t>() : nullptr;
+    if constexpr (!kIsFp<T>) {
+      if (!index) {
+        ForPooledPlanes<T>(*windows, shape[0] * shape[1], kNone<T>, [&](int64_t plane, auto& copy) {
+          MaxPlane(*windows, x + plane * windows->in_size(), copy, out + plane * windows->size());
+        });
+        return {};
+      }
+    }
     ForPlanes(shape[0] * shape[1], windows->in_size(), [&](int64_t plane) {
       const T* from = x + plane * windows->in_size();
       int64_t first = plane * windows->size();
-      if constexpr (!kIsFp<T>) {
-        if (!index) return MaxPlane(*windows, from, out + first);
-      }
       MaxPlaces(*windows, from, [&](int64_t w, int64_t best) {
         out[first + w] = best < 0 ? Lowest<T>() : from[best];
         if (!index) return;
@@ -130,24 +160,40 @@ Status EvalMax(KernelContext& c) {
   });
 }
 
-// y = finish(sum over taps of term(x), window) on every plane.
+// y = finish(sum over taps of term(x), window) on one plane, line by line.
+template <class T, class Term, class Finish>
+void SumLines(const Windows& windows, const T* x, T* y, Term&& term, Finish&& finish) {
+  int64_t stride = windows.axes().back().stride;
+  std::vector<Wide<T>> sums(static_cast<size_t>(windows.size()), Wide<T>(0));
+  ForEachTapLine(windows.axes(), [&](int64_t first, int64_t n, int64_t, int64_t offset) {
+    Wide<T>* sum = sums.data() + first;
+    const T* in = x + offset;
+    for (int64_t o = 0; o < n; ++o) sum[o] += term(static_cast<Wide<T>>(in[o * stride]));
+  });
+  for (int64_t w = 0; w < windows.size(); ++w) y[w] = static_cast<T>(finish(sums[static_cast<size_t>(w)], w));
+}
+
+// The same on every plane, where term(0) is 0.
 template <class T, class Term, class Finish>
 void Accumulate(const KernelContext& c, const Windows& windows, T* y, Term&& term,
                 Finish&& finish) {
   const Shape& shape = c.in(0).shape();
   const T* x = c.data<T>(0);
-  int64_t stride = windows.axes().back().stride;
-  ForPlanes(shape[0] * shape[1], windows.in_size(), [&](int64_t plane) {
-    const T* from = x + plane * windows.in_size();
-    T* to = y + plane * windows.size();
-    std::vector<Wide<T>> sums(static_cast<size_t>(windows.size()), Wide<T>(0));
-    ForEachTapLine(windows.axes(), [&](int64_t first, int64_t n, int64_t, int64_t offset) {
-      Wide<T>* sum = sums.data() + first;
-      const T* in = from + offset;
-      for (int64_t o = 0; o < n; ++o) sum[o] += term(static_cast<Wide<T>>(in[o * stride]));
+  int64_t planes = shape[0] * shape[1];
+  if constexpr (kIsFp<T>) {
+    ForPlanes(planes, windows.in_size(), [&](int64_t plane) {
+      SumLines(windows, x + plane * windows.in_size(), y + plane * windows.size(), term, finish);
     });
-    for (int64_t w = 0; w < windows.size(); ++w) to[w] = static_cast<T>(finish(sums[static_cast<size_t>(w)], w));
-  });
+  } else {
+    using W = Wide<T>;
+    ForPooledPlanes<W>(windows, planes, W(0), [&](int64_t plane, auto& copy) {
+      const T* from = x + plane * windows.in_size();
+      T* to = y + plane * windows.size();
+      if (!copy) return SumLines(windows, from, to, term, finish);
+      copy->Copy(from, [&](T v) { return term(static_cast<W>(v)); });
+      copy->Windows(W(0), [](auto sum, size_t, auto v) { return sum + v; }, finish, to);
+    });
+  }
 }
 
 Status EvalAverage(KernelContext& c) {
