@@ -1,8 +1,10 @@
 // GraphBuilder: a graph in the making. Every value carries concrete samples (values.h), and a node
-// is accepted only after it has been evaluated on all of them: finite, of a sane size, alive,
+// is accepted only after a Trial (trial.h) has evaluated it on them: finite, of a sane size, alive,
 // well-conditioned.
 //
-// Values are ids; names are made once, when a value is made. Thread rule: one builder, one thread.
+// Values are ids; names are made once, when a value is made. In a long graph old values retire:
+// they stay in the graph and can't be read any more, so that time and memory a node do not grow
+// with the graph. Thread rule: one builder, one thread.
 #pragma once
 
 #include <array>
@@ -10,12 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "gen/trial.h"
 #include "gen/values.h"
-#include "interp/exec.h"
 
 namespace assay {
-
-inline constexpr int kSamples = 2;  // input sets on which every node is evaluated
 
 struct GenValue {
   enum class Kind : uint8_t { kInput, kConstant, kNode };
@@ -23,29 +23,25 @@ struct GenValue {
   std::string name;
   DType dtype = DType::kUndefined;
   int uses = 0;
-  int producer = -1;   // index of the node
-  bool exact = true;   // every correct runtime computes these very bits
-  bool varies = true;  // depends on the graph inputs' values
+  int producer = -1;      // index of the node
+  int first_reader = -1;  // the least index of a node that reads it
+  bool exact = true;      // every correct runtime computes these very bits
+  bool varies = true;     // depends on the graph inputs' values
+  bool retired = false;   // has no samples any more, but for what the finished model needs
   Range range;
+  // The first in its own type and in double, the others in double alone.
   std::array<Sample, kSamples> samples;
+  Shape retired_shape;
 
-  const Shape& shape() const { return samples[0].native.shape(); }
-  int rank() const { return samples[0].native.rank(); }
-  TypeInfo type() const { return TypeInfo::Of(samples[0].native); }
+  const Shape& shape() const { return retired ? retired_shape : samples[0].native.shape(); }
+  int rank() const { return static_cast<int>(shape().size()); }
+  TypeInfo type() const { return TypeInfo::Of(dtype, shape()); }
 };
 
 struct GenNode {
   std::shared_ptr<Node> node;
   const OpSpec* spec = nullptr;
   std::vector<int> inputs, outputs;  // value ids; -1: absent
-};
-
-// What evaluated intermediates have to satisfy.
-struct ValueLimits {
-  double max_abs = 1e4;
-  double min_abs =
-      1e-2;  // of the largest element: smaller values hide every fault behind the tolerance
-  bool perturb = true;  // refuse discontinuities that rounding could flip
 };
 
 class GraphBuilder {
@@ -56,7 +52,11 @@ class GraphBuilder {
   const std::vector<GenValue>& values() const { return values_; }
   const GenValue& value(int id) const { return values_[id]; }
   const std::vector<GenNode>& nodes() const { return nodes_; }
-  int inputs() const { return inputs_; }
+  int inputs() const { return static_cast<int>(input_ids_.size()); }
+  // Graph inputs, those that Replace has made useless included.
+  const std::vector<int>& input_ids() const { return input_ids_; }
+  // Values that depend on the graph's inputs and have not retired, ascending.
+  const std::vector<int>& live() const { return live_; }
 
   int AddInput(Choices& choices, DType dtype, const Shape& shape);
   int AddConstant(Tensor t);
@@ -64,7 +64,7 @@ class GraphBuilder {
   // given here. The id of its first output, or -1 when it was refused (nothing has changed then).
   int AddNode(const OpSpec& spec, Node node, const std::vector<int>& inputs);
 
-  // Undo: everything added since the mark goes.
+  // Undo: everything added since the mark goes. No value has retired in between.
   struct Mark {
     size_t values, nodes;
   };
@@ -73,38 +73,36 @@ class GraphBuilder {
 
   // The graph input `id` becomes what value `by` is (same type, made of other inputs and constants
   // alone): its readers read `by`, and everything downstream is evaluated again. False, and
-  // unchanged, when that is refused.
+  // unchanged, when that is refused, or when what is downstream is too much or has retired.
   bool Replace(int id, int by);
+
+  // Retires old values until at most `most` are live; those that were read already go first.
+  void Retire(size_t most);
 
   // The finished model: unread values are outputs, nodes are in topological order.
   Model Finish() const;
-  std::vector<Tensor> InputSample(int sample) const;
-  std::vector<Tensor> OutputSample(int sample) const;
+  // The first sample of the graph's inputs and outputs.
+  std::vector<Tensor> InputSample() const;
+  std::vector<Tensor> OutputSample() const;
 
  private:
-  using Outputs = std::vector<std::array<Sample, kSamples>>;
-  bool Evaluate(const OpSpec& spec, const Node& node, const std::vector<int>& inputs,
-                Outputs* out) const;
-  bool Accept(const OpSpec& spec, const Node& node, const std::vector<int>& inputs,
-              const Outputs& out) const;
-  bool AcceptOutput(const OpSpec& spec, const std::array<Sample, kSamples>& out, bool varies) const;
-  bool Stable(const OpSpec& spec, const Node& node, const std::vector<int>& inputs,
-              const Outputs& out) const;
-  // Does sample `sample` stay (nearly) the same when the inputs move by what rounding could
-  // explain?
-  bool Steadfast(const OpSpec& spec, const Node& node, const std::vector<int>& inputs,
-                 const Outputs& out, int sample, bool flip, bool move_exact) const;
   void Describe(const OpSpec& spec, const Node& node, const std::vector<int>& inputs, int output,
                 GenValue* v) const;
-  std::vector<int> Order() const;
+  int Append(GenValue v);
+  void NoteRead(int id, int node);
+  void RetireValue(int id);
+  bool Downstream(int id, int by, std::vector<int>* nodes) const;
+  void Redirect(GenNode* node, int id, int by);
+  bool Redo(int node);
+  std::vector<int> Order(int first = 0) const;  // of the nodes from `first` on
   std::vector<int> OutputIds() const;
-  std::vector<int> InputIds() const;
 
   int opset_;
   ValueLimits limits_;
   std::vector<GenValue> values_;
   std::vector<GenNode> nodes_;
-  int inputs_ = 0;
+  std::vector<int> input_ids_, live_;
+  int oldest_constant_ = 0;  // constants before it have retired
 };
 
 }  // namespace assay

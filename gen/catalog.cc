@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <mutex>
+#include <unordered_map>
 
 #include "gen/domain.h"
 #include "gen/restrictions.h"
@@ -126,7 +127,7 @@ double WeightOf(const OpSpec& spec) {
   return weight;
 }
 
-constexpr int kFirstOpset = 7, kLastOpset = 30;
+constexpr int kLastOpset = 30;
 
 }  // namespace
 
@@ -149,6 +150,30 @@ DType OrdinaryType(DTypeSet types) {
   return DType::kUndefined;
 }
 
+namespace {
+// Rows are the same in every operator set that has them in force, and probing takes time: each is
+// probed once. Null: the generator can't use it. The caller holds the lock of Catalog::Of.
+const Row* RowOf(const OpSpec& spec) {
+  static std::unordered_map<const OpSpec*, std::unique_ptr<Row>> known;
+  auto [it, fresh] = known.emplace(&spec, nullptr);
+  if (!fresh) return it->second.get();
+  Row row;
+  row.spec = &spec;
+  row.weight = WeightOf(spec);
+  row.input_types = spec.inputs[0].types & ~RestrictedTypes(spec);
+  row.max_outputs = MaxGeneratedOutputs(spec);
+  if (row.input_types == 0) return nullptr;
+  bool any = false;
+  Prober prober(spec);
+  for (int r = 0; r <= kMaxRank; ++r) {
+    row.ranks[r] = prober.Vectors(r);
+    any |= !row.ranks[r].empty();
+  }
+  if (any) it->second = std::make_unique<Row>(std::move(row));
+  return it->second.get();
+}
+}  // namespace
+
 Catalog::Catalog(int opset) {
   for (const OpSpec& spec : AllOps()) {
     // The table is ordered by since: a row is in force when no later one is.
@@ -156,25 +181,14 @@ Catalog::Catalog(int opset) {
       continue;
     if (!spec.eval || !spec.rule || spec.inputs.empty() || spec.outputs.empty()) continue;
     if (spec.Has(kNotGenerated) || spec.Has(kNondeterministic)) continue;
-    Row row;
-    row.spec = &spec;
-    row.weight = WeightOf(spec);
-    row.input_types = spec.inputs[0].types & ~RestrictedTypes(spec);
-    row.max_outputs = MaxGeneratedOutputs(spec);
-    if (row.input_types == 0) continue;
-    bool any = false;
-    for (int r = 0; r <= kMaxRank; ++r) {
-      row.ranks[r] = Prober(spec).Vectors(r);
-      any |= !row.ranks[r].empty();
-    }
-    if (any) rows_.push_back(std::move(row));
+    if (const Row* row = RowOf(spec)) rows_.push_back(*row);
   }
 }
 
 const Catalog& Catalog::Of(int opset) {
   static std::mutex mutex;
   static std::array<std::unique_ptr<Catalog>, kLastOpset + 1> catalogs;
-  opset = std::clamp(opset, kFirstOpset, kLastOpset);
+  opset = std::clamp(opset, kFirstGeneratedOpset, kLastOpset);
   std::lock_guard<std::mutex> lock(mutex);
   if (!catalogs[opset]) catalogs[opset].reset(new Catalog(opset));
   return *catalogs[opset];

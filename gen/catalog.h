@@ -11,6 +11,7 @@
 namespace assay {
 
 inline constexpr int kMaxRank = 5;
+inline constexpr int kFirstGeneratedOpset = 7;
 
 struct Row {
   const OpSpec* spec = nullptr;

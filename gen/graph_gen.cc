@@ -6,15 +6,19 @@
 #include "gen/catalog.h"
 #include "gen/domain.h"
 #include "gen/guards.h"
+#include "gen/palette.h"
 #include "gen/planner.h"
 #include "gen/recipe.h"
 
 namespace assay {
 namespace {
 
-constexpr int kTriesPerStep = 40;  // operators tried before a step gives up
-constexpr int kProducerTries = 8;
+constexpr int kTriesPerStep = 40;  // plans tried before a step gives up
+constexpr int kTriesPerRow = 6;    // of them with one operator
+constexpr int kValueTries = 12;
+constexpr int kProducerTries = 4;
 constexpr int kMaxProducerDepth = 2;
+constexpr size_t kLiveValues = 64;  // that may be read, in a long graph
 
 class Generator {
  public:
@@ -25,7 +29,7 @@ class Generator {
         builder_(options.opset, options.values),
         max_elements_(DrawSize()),
         planner_(choices, builder_, options, max_elements_) {
-    max_inputs_ = options.max_inputs > 0 ? options.max_inputs : 2 + options.nodes / 5;
+    max_inputs_ = options.max_inputs > 0 ? options.max_inputs : MostInputs(options.nodes);
   }
 
   Result<Generated> Run() {
@@ -37,10 +41,11 @@ class Generator {
                        ? ReplaceInput()
                        : Step();
       if (!added && !Step()) ++failures;
+      builder_.Retire(kLiveValues);
     }
     if (builder_.nodes().empty())
       return LimitHit("no operator could be placed; allow more operators or types");
-    Generated g{builder_.Finish(), builder_.InputSample(0), builder_.OutputSample(0)};
+    Generated g{builder_.Finish(), builder_.InputSample(), builder_.OutputSample()};
     g.model.ir_version = IrVersionFor(options_.opset);
     g.model.producer = "assay";
     return g;
@@ -48,8 +53,15 @@ class Generator {
 
  private:
   int64_t DrawSize() {
-    int64_t size = choices_.PickOf<int64_t>({64, 128, 256, 256, 512, 512, 1024, 4096});
+    int64_t size = choices_.PickOf<int64_t>({32, 32, 64, 64, 64, 128, 128, 256, 256, 512, 1024});
+    if (choices_.Chance(0.02)) size = 4096;
+    // What a long graph holds and computes grows with its length already.
+    if (options_.nodes > 100) size = std::min<int64_t>(size, 256);
     return std::min(size, std::max<int64_t>(options_.max_elements, 1));
+  }
+  // A fifth of the nodes while there are few; the square root of many.
+  static int MostInputs(int nodes) {
+    return 2 + std::min(nodes / 5, static_cast<int>(std::sqrt(static_cast<double>(nodes))));
   }
 
   Status ChooseRows() {
@@ -59,9 +71,9 @@ class Generator {
     for (const Row& row : Catalog::Of(options_.opset).rows()) {
       if (!options_.ops.empty() && !listed(options_.ops, row.spec->name)) continue;
       if (listed(options_.exclude, row.spec->name)) continue;
-      rows_.push_back(&row);
+      palette_.Add(row, options_.even ? 1 : row.weight);
     }
-    if (rows_.empty())
+    if (palette_.empty())
       return Usage("the options leave no operator that can be generated at opset " +
                    std::to_string(options_.opset));
     return {};
@@ -73,104 +85,119 @@ class Generator {
     builder_.AddInput(choices_, t, DrawShape(choices_, rank, max_elements_));
   }
 
-  // ---- choosing an operator ----
+  // ---- choosing an operator and a value ----
 
-  static bool Reads(const Row& row, const GenValue& v) {
-    return row.Takes(v.dtype) && row.TakesRank(v.rank());
-  }
   const OpSpec* ProducerOf(int id) const {
     int n = builder_.value(id).producer;
     return n < 0 ? nullptr : builder_.nodes()[n].spec;
   }
-  bool Readable(const GenValue& v) const {
-    return v.varies && v.dtype != DType::kUndefined && v.rank() <= kMaxRank;
+  static bool Readable(const Row* row, const GenValue& v) {
+    return v.rank() <= kMaxRank && (!row || (row->Takes(v.dtype) && row->TakesRank(v.rank())));
   }
 
   // A value to read (first, by `row`, when given); unread and newer ones are likelier: deep graphs
   // rather than wide ones. -1 when there is none.
   int PickValue(const Row* row) {
-    const auto& values = builder_.values();
-    value_weights_.assign(values.size(), 0);
-    uint64_t total = 0;
-    for (size_t id = 0; id < values.size(); ++id) {
-      const GenValue& v = values[id];
-      if (!Readable(v) || (row && !Reads(*row, v))) continue;
+    const std::vector<int>& live = builder_.live();
+    if (live.empty()) return -1;
+    size_t n = live.size(), half = n / 2;
+    for (int i = 0; i < kValueTries; ++i) {
+      bool older = half > 0 && choices_.Below(3) == 0;
+      int id = live[older ? choices_.Below(half) : half + choices_.Below(n - half)];
+      const GenValue& v = builder_.value(id);
+      if (!Readable(row, v)) continue;
       bool node = v.kind == GenValue::Kind::kNode;
       uint64_t weight = v.uses > 0 ? (node ? 3 : 1) : (node ? 12 : 4);
-      if (2 * id > values.size()) weight *= 2;
-      value_weights_[id] = weight;
-      total += weight;
+      if (choices_.Below(12) < weight) return id;
     }
-    if (total == 0) return -1;
-    uint64_t at = choices_.Below(total);
-    for (size_t id = 0; id < values.size(); ++id) {
-      if (at < value_weights_[id]) return static_cast<int>(id);
-      at -= value_weights_[id];
+    size_t start = choices_.Below(n);
+    for (size_t i = 0; i < n; ++i) {
+      int id = live[(start + i) % n];
+      if (Readable(row, builder_.value(id))) return id;
     }
     return -1;
   }
-  const Row* PickRow(int value) {
-    weights_.clear();
-    candidates_.clear();
-    specs_.clear();
-    for (const Row* row : rows_) {
-      if (value >= 0 && !Reads(*row, builder_.value(value))) continue;
-      candidates_.push_back(row);
-      specs_.push_back(row->spec);
-      weights_.push_back(row->weight);
+  // An operator that reads the value.
+  const Row* PickReader(int value) {
+    const GenValue& v = builder_.value(value);
+    const Palette::List& list = palette_.Readers(v.dtype, v.rank());
+    if (!chooser_ || list.rows.empty()) return Palette::Draw(choices_, list);
+    std::vector<double> weights = list.weights;
+    std::vector<const OpSpec*> specs;
+    for (const Row* row : list.rows) specs.push_back(row->spec);
+    chooser_->Weigh(ProducerOf(value), specs, weights);
+    Palette::List weighed;
+    for (size_t i = 0; i < weights.size(); ++i) {
+      if (weights[i] > 0) weighed.Add(list.rows[i], weights[i]);
     }
-    if (chooser_ && !specs_.empty())
-      chooser_->Weigh(value < 0 ? nullptr : ProducerOf(value), specs_, weights_);
-    double total = 0;
-    for (double w : weights_) total += w;
-    double at = choices_.Uniform() * total;
-    for (size_t i = 0; i < candidates_.size(); ++i) {
-      at -= weights_[i];
-      if (at < 0 && weights_[i] > 0) return candidates_[i];
-    }
-    return total > 0 ? candidates_.back() : nullptr;
+    return Palette::Draw(choices_, weighed);
   }
-  // An existing value that the row can read first; else a new graph input, while there may be more.
+
+  // An existing value that the row can read first; else a new graph input, while there may be more,
+  // or a computed value of a type that it reads.
   int ValueFor(const Row& row) {
     int id = PickValue(&row);
     if (id >= 0) return id;
-    if (builder_.inputs() >= max_inputs_) return -1;
     DType t = planner_.ChooseType(row.input_types);
-    if (choices_.Chance(
-            0.6)) {  // a shape that is there already: its value and this one can be joined
-      const GenValue& v =
-          builder_.value(static_cast<int>(choices_.Below(builder_.values().size())));
-      if (Readable(v) && row.TakesRank(v.rank()))
-        return builder_.AddInput(choices_, t, Shape(v.shape()));
+    Shape shape;
+    if (!ShapeFor(row, &shape)) return -1;
+    if (builder_.inputs() < max_inputs_) return builder_.AddInput(choices_, t, shape);
+    return Produce(TypeInfo::Of(t, shape), {}, 1);
+  }
+  bool ShapeFor(const Row& row, Shape* shape) {
+    const std::vector<int>& live = builder_.live();
+    // A shape that is there already: its value and this one can be joined.
+    if (!live.empty() && choices_.Chance(0.6)) {
+      const GenValue& v = builder_.value(live[choices_.Below(live.size())]);
+      if (row.TakesRank(v.rank())) {
+        *shape = v.shape();
+        return true;
+      }
     }
     int start = static_cast<int>(choices_.Below(kMaxRank + 1));
     for (int i = 0; i <= kMaxRank; ++i) {
       int rank = (start + i) % (kMaxRank + 1);
-      if (row.TakesRank(rank))
-        return builder_.AddInput(choices_, t, DrawShape(choices_, rank, max_elements_));
+      if (!row.TakesRank(rank)) continue;
+      *shape = DrawShape(choices_, rank, max_elements_);
+      return true;
     }
-    return -1;
+    return false;
   }
 
   // ---- forward insertion ----
 
+  // Half of the steps begin with a value and ask who reads it; the others begin with an operator
+  // and stay with it for a while, so that those that fit seldom are not left out.
   bool Step() {
+    const Row* wanted = nullptr;
+    int tries = 0;
     for (int i = 0; i < kTriesPerStep; ++i) {
       GraphBuilder::Mark mark = builder_.Here();
       const Row* row = nullptr;
       int value = -1;
-      if (chooser_ || choices_.Chance(0.5)) {
+      bool by_value = chooser_ || (!wanted && choices_.Chance(options_.by_value));
+      if (by_value) {
         value = PickValue(nullptr);
-        row = value < 0 ? nullptr : PickRow(value);
+        row = value < 0 ? nullptr : PickReader(value);
       } else {
-        row = PickRow(-1);
-        value = row ? ValueFor(*row) : -1;
+        if (!wanted) wanted = Palette::Draw(choices_, palette_.All()), tries = 0;
+        row = wanted;
+        value = ValueFor(*row);
+        if (++tries == kTriesPerRow) wanted = nullptr;
       }
       Plan plan;
       if (row && value >= 0 && planner_.Forward(*row, value, &plan) && Place(plan, 0) >= 0)
         return true;
-      builder_.Rollback(mark);
+      if (Keep(mark)) return true;
     }
+    return false;
+  }
+
+  // A plan has failed. Nodes that were made for it (operands, guards) are as good as others and
+  // stay: true then. Else nothing stays.
+  bool Keep(GraphBuilder::Mark mark) {
+    if (builder_.nodes().size() > mark.nodes) return true;
+    builder_.Rollback(mark);
     return false;
   }
 
@@ -219,7 +246,7 @@ class Generator {
     bool room = static_cast<int>(builder_.nodes().size()) < options_.nodes;
     bool constant = demand.constant || choices_.Chance(i == 0 ? 0.1 : mixes ? 0.3 : 0.8);
     if (!constant && depth < kMaxProducerDepth && room && choices_.Chance(0.5)) {
-      int made = Produce(type, std::vector<bool>(builder_.values().size(), true), depth + 1);
+      int made = Produce(type, scope_, depth + 1);
       if (made >= 0) return Guarded(made, demand);
     }
     if (!constant && builder_.inputs() < max_inputs_ && type.dims.size() <= kMaxRank) {
@@ -243,41 +270,39 @@ class Generator {
   // ---- backward insertion ----
 
   // A new node whose first output has exactly that type; -1 when none was found.
-  int Produce(const TypeInfo& want, const std::vector<bool>& usable, int depth) {
+  int Produce(const TypeInfo& want, const Scope& scope, int depth) {
+    const Palette::List& makers = palette_.Makers(want.dtype);
     for (int i = 0; i < kProducerTries; ++i) {
-      const Row* row = PickRow(-1);
-      if (!row || !Contains(row->spec->OutputAt(0).types, want.dtype)) continue;
+      const Row* row = Palette::Draw(choices_, makers);
+      if (!row) return -1;
       GraphBuilder::Mark mark = builder_.Here();
       Plan plan;
-      std::vector<bool> may_read = usable;
-      may_read.resize(builder_.values().size(), false);
-      if (planner_.Backward(*row, want, may_read, &plan)) {
+      if (planner_.Backward(*row, want, scope, &plan)) {
         int out = Place(plan, depth);
         if (out >= 0 && builder_.value(out).varies) return out;
       }
-      builder_.Rollback(mark);
+      if (Keep(mark)) return -1;
     }
     return -1;
   }
 
   // A graph input becomes the output of a new node over other inputs.
   bool ReplaceInput() {
-    std::vector<int> inputs;
-    for (size_t v = 0; v < builder_.values().size(); ++v) {
-      const GenValue& x = builder_.values()[v];
-      if (x.kind == GenValue::Kind::kInput && x.uses > 0) inputs.push_back(static_cast<int>(v));
+    int id = -1;
+    const std::vector<int>& inputs = builder_.input_ids();
+    for (int i = 0; i < kValueTries && id < 0; ++i) {
+      const GenValue& v = builder_.value(inputs[choices_.Below(inputs.size())]);
+      if (v.uses > 0 && !v.retired) id = static_cast<int>(&v - builder_.values().data());
     }
-    if (inputs.empty()) return false;
-    int id = choices_.Pick(inputs);
-    std::vector<bool> usable(builder_.values().size(), false);
-    for (int v : inputs) usable[v] = v != id;
-    GraphBuilder::Mark mark = builder_.Here();
+    if (id < 0) return false;
+    size_t before = builder_.nodes().size();
     ++max_inputs_;  // the one that goes makes room for the one that comes
-    int made = Produce(builder_.value(id).type(), usable, 0);
+    scope_ = {true, id};
+    int made = Produce(builder_.value(id).type(), scope_, 0);
+    scope_ = {};
     --max_inputs_;
-    if (made >= 0 && builder_.Replace(id, made)) return true;
-    builder_.Rollback(mark);
-    return false;
+    if (made >= 0) builder_.Replace(id, made);  // what was made stays in any case
+    return builder_.nodes().size() > before;
   }
 
   Choices& choices_;
@@ -286,17 +311,23 @@ class Generator {
   GraphBuilder builder_;
   int64_t max_elements_;
   Planner planner_;
+  Palette palette_;
+  Scope scope_;  // of existing values, while a producer's operands are made
   int max_inputs_ = 0;
-  std::vector<const Row*> rows_, candidates_;
-  std::vector<const OpSpec*> specs_;
-  std::vector<double> weights_;
-  std::vector<uint64_t> value_weights_;
 };
+
+int DrawOpset(Choices& choices) {
+  return static_cast<int>(choices.Between(kFirstGeneratedOpset, kNewestOpset));
+}
 
 }  // namespace
 
 Result<Generated> GenerateCase(Choices& choices, const GenOptions& options, OpChooser* chooser) {
-  return Generator(choices, options, chooser).Run();
+  int opset = options.draws_opset ? DrawOpset(choices) : options.opset;
+  if (options.opset != 0) return Generator(choices, options, chooser).Run();
+  GenOptions drawn = options;
+  drawn.opset = opset;
+  return Generator(choices, drawn, chooser).Run();
 }
 
 Result<Model> Generate(Choices& choices, const GenOptions& options, OpChooser* chooser) {
@@ -305,7 +336,7 @@ Result<Model> Generate(Choices& choices, const GenOptions& options, OpChooser* c
 }
 
 std::vector<std::string> GenOptions::ProfileNames() {
-  return {"default", "float", "cnn", "types", "small"};
+  return {"default", "float", "cnn", "types", "small", "everything"};
 }
 
 Result<GenOptions> GenOptions::Profile(const std::string& name) {
@@ -341,6 +372,16 @@ Result<GenOptions> GenOptions::Profile(const std::string& name) {
     for (auto& [dtype, weight] : o.dtypes) weight = dtype == DType::kFloat16 ? 2 : 10;
   } else if (name == "small") {
     o.max_elements = 64;
+  } else if (name == "everything") {
+    o.opset = 0;
+    o.draws_opset = true;
+    o.even = true;
+    o.by_value = 0.1;
+    o.dtypes.clear();
+    for (int i = 1; i < kDTypeCount; ++i) {
+      DType t = static_cast<DType>(i);
+      o.dtypes.push_back({t, t == DType::kFloat ? 40 : IsFloat(t) ? 8 : 4});
+    }
   } else {
     std::string known;
     for (const std::string& n : ProfileNames()) known += (known.empty() ? "" : ", ") + n;

@@ -22,13 +22,16 @@ namespace assay {
 
 struct GenOptions {
   int nodes = 10;                // operators asked for; a guard or a producer may add a few
-  int opset = 17;                // of ai.onnx, 7 or later
+  int opset = 17;                // of ai.onnx, 7 or later; 0: as drawn
+  bool draws_opset = false;      // each model draws one first, which `opset` overrules unless 0
   std::vector<std::string> ops;  // only these operators (guards excepted); empty: all
   std::vector<std::string> exclude;
   int64_t max_elements = 4096;  // of any tensor; most models stay far below
   int max_inputs = 0;           // graph inputs; 0: grows with `nodes`
   double backward = 0.2;        // chance that a step inserts backwards
   double reuse = 0.6;           // chance that a further operand is an existing value
+  double by_value = 0.5;        // chance that a step chooses a value first, and then who reads it
+  bool even = false;            // all operators alike, whatever the weights of their rows
   // Element types of fresh values, with weights.
   std::vector<std::pair<DType, int>> dtypes = {
       {DType::kFloat, 760}, {DType::kDouble, 45}, {DType::kInt64, 55}, {DType::kInt32, 45},
@@ -37,7 +40,8 @@ struct GenOptions {
   ValueLimits values;
 
   // A named set of options: "default", "float" (float32 alone), "cnn" (convolutional operators),
-  // "types" (all element types alike), "small" (tiny tensors). Errors: Usage for another name.
+  // "types" (all element types alike), "small" (tiny tensors), "everything" (all operators of all
+  // operator sets alike, all element types). Errors: Usage for another name.
   static Result<GenOptions> Profile(const std::string& name);
   static std::vector<std::string> ProfileNames();
 };

@@ -9,7 +9,7 @@ namespace assay {
 namespace {
 
 constexpr int kAttrTries = 5;
-constexpr int kReuseTries = 12;
+constexpr int kReuseTries = 8;
 constexpr int kMaxVariadic = 4;
 const Dim kAnyExtent(1, 64);
 
@@ -52,10 +52,10 @@ DType Planner::TypeFor(const Formal& formal) {
     if (!formal.type.empty() && *b.name == formal.type) return b.dtype;
   }
   if (choices_.Chance(0.5)) {
-    for (int i = 0; i < kReuseTries; ++i) {
-      const GenValue& v =
-          builder_.value(static_cast<int>(choices_.Below(builder_.values().size())));
-      if (v.varies && Contains(formal.types, v.dtype)) return v.dtype;
+    const std::vector<int>& live = builder_.live();
+    for (int i = 0; i < kReuseTries && !live.empty(); ++i) {
+      DType t = builder_.value(live[choices_.Below(live.size())]).dtype;
+      if (Contains(formal.types, t)) return t;
     }
   }
   return ChooseType(formal.types);
@@ -132,7 +132,7 @@ void Planner::DrawSomeAttributes(Plan* plan, int rank, bool defaults_only) {
     if (a.domain.solve) {
       std::vector<Dim> unknown = UnknownAttribute(a, rank);
       if (!unknown.empty()) problem_.attributes[a.name] = std::move(unknown);
-      if (!unknown.empty() || problem_.attributes.count(a.name)) continue;
+      if (!unknown.empty() || problem_.attributes.Find(a.name)) continue;
     }
     std::optional<AttrValue> v = DrawAttr(choices_, a, rank);
     if (v) plan->node.Set(a.name, *std::move(v));
@@ -150,12 +150,17 @@ bool Planner::Reads(const Plan& plan, int id) {
   return false;
 }
 
-// Draws attributes until the rule does not exclude them.
-void Planner::DrawAttributes(Plan* plan, int rank) {
+// Draws attributes until the rule does not exclude them; false when it does to the last.
+bool Planner::DrawAttributes(Plan* plan, int rank) {
   for (int i = 0; i < kAttrTries; ++i) {
     DrawSomeAttributes(plan, rank, i + 1 == kAttrTries);
-    if (plan->spec->draw || CheckRule(problem_) != Truth::kFalse) return;
+    if (plan->spec->draw) return true;
+    // The ranks are known to be possible: without attributes there is nothing to find out.
+    bool plain = plan->node.attrs.empty() && problem_.attributes.empty() && !problem_.want;
+    if (plain || CheckRule(problem_) != Truth::kFalse) return true;
+    if (plan->spec->attrs.empty()) return false;
   }
+  return false;
 }
 
 bool Planner::CallDraw(Plan* plan) {
@@ -243,22 +248,26 @@ std::vector<Dim> Planner::BroadcastShape(const TypeInfo& other) {
 // An existing value for input i, when the rule can still hold with it. Unread ones first, so that
 // branches join.
 bool Planner::ReuseValue(Plan* plan, int input) {
-  const std::vector<GenValue>& values = builder_.values();
+  const std::vector<int>& ids = scope_.inputs_only ? builder_.input_ids() : builder_.live();
+  if (ids.empty()) return false;
   TypeInfo before = problem_.inputs[input];
-  size_t n = values.size(), start = n ? choices_.Below(n) : 0;
+  RuleChecker checker(problem_);
+  size_t n = ids.size(), start = choices_.Below(n);
   int tries = 0;
   bool prefer_unread = choices_.Chance(0.7);
   for (size_t i = 0; i < (prefer_unread ? 2 * n : n) && tries < kReuseTries; ++i) {
-    int id = static_cast<int>((start + i) % n);
-    const GenValue& v = values[id];
-    if (!v.varies || v.dtype != before.dtype || v.rank() > kMaxRank) continue;
+    int id = ids[(start + i) % n];
+    const GenValue& v = builder_.value(id);
+    if (v.retired || v.dtype != before.dtype || v.rank() > kMaxRank || id == scope_.except)
+      continue;
     if (prefer_unread && i < n &&
         (v.uses > 0 || v.kind != GenValue::Kind::kNode || Reads(*plan, id)))
       continue;
-    if (usable_ && !(*usable_)[id]) continue;
+    // An input that nobody reads any more was replaced.
+    if (scope_.inputs_only && v.uses == 0) continue;
     ++tries;
     problem_.inputs[input] = v.type();
-    if (CheckRule(problem_) == Truth::kFalse) continue;
+    if (checker.Run() == Truth::kFalse) continue;
     plan->operands[input].value = id;
     return true;
   }
@@ -305,7 +314,7 @@ bool Planner::Finish(Plan* plan, const TypeInfo* want) {
 
 bool Planner::Forward(const Row& row, int first, Plan* plan) {
   const OpSpec& spec = *row.spec;
-  usable_ = nullptr;
+  scope_ = {};
   Start(row, plan);
   const GenValue& v = builder_.value(first);
   int required = std::max(1, spec.MinInputs()), slot = 0;
@@ -326,17 +335,16 @@ bool Planner::Forward(const Row& row, int first, Plan* plan) {
     else
       problem_.inputs[i] = {t, true, std::vector<Dim>(rank, kAnyExtent)};
   }
-  DrawAttributes(plan, static_cast<int>(problem_.inputs[0].dims.size()));
+  if (!DrawAttributes(plan, static_cast<int>(problem_.inputs[0].dims.size()))) return false;
   if (!CallDraw(plan)) return false;
   AddOptional(plan);
   return FillOperands(plan, slot) && Finish(plan, nullptr);
 }
 
-bool Planner::Backward(const Row& row, const TypeInfo& want, const std::vector<bool>& usable,
-                       Plan* plan) {
+bool Planner::Backward(const Row& row, const TypeInfo& want, const Scope& scope, Plan* plan) {
   const OpSpec& spec = *row.spec;
   if (spec.draw || !Contains(spec.OutputAt(0).types, want.dtype)) return false;
-  usable_ = &usable;
+  scope_ = scope;
   Start(row, plan);
   const Formal& out = spec.OutputAt(0);
   if (!out.type.empty()) bound_.push_back({&out.type, want.dtype});
@@ -355,8 +363,7 @@ bool Planner::Backward(const Row& row, const TypeInfo& want, const std::vector<b
     problem_.inputs[i] = {t, true, std::vector<Dim>(r, kAnyExtent)};
   }
   problem_.want = &want;
-  DrawAttributes(plan, rank);
-  if (CheckRule(problem_) == Truth::kFalse) return false;
+  if (!DrawAttributes(plan, rank)) return false;
   AddOptional(plan);
   if (spec.Has(kBroadcasts)) {
     // One operand has the full shape, the others broadcast to it.

@@ -22,6 +22,12 @@ struct Operand {
   bool must_be_constant = false;
 };
 
+// Which existing values a plan may read: all live ones, or the graph's inputs but for one.
+struct Scope {
+  bool inputs_only = false;
+  int except = -1;
+};
+
 struct Plan {
   const OpSpec* spec = nullptr;
   Node node;  // attributes set; names are not
@@ -37,8 +43,8 @@ class Planner {
 
   // A node that reads the existing value `first`, at some input. False when none was found.
   bool Forward(const Row& row, int first, Plan* plan);
-  // A node whose output 0 has type `want`. `usable[v]`: existing values it may read.
-  bool Backward(const Row& row, const TypeInfo& want, const std::vector<bool>& usable, Plan* plan);
+  // A node whose output 0 has type `want`, over existing values in `scope`.
+  bool Backward(const Row& row, const TypeInfo& want, const Scope& scope, Plan* plan);
 
   // An element type for something fresh, out of `types`.
   DType ChooseType(DTypeSet types);
@@ -52,7 +58,7 @@ class Planner {
   DType TypeFor(const Formal& formal);
   bool Bind(const Formal& formal, DType dtype);
   bool ChooseRanks(int slot, int rank);
-  void DrawAttributes(Plan* plan, int rank);
+  bool DrawAttributes(Plan* plan, int rank);
   void DrawSomeAttributes(Plan* plan, int rank, bool defaults_only);
   bool CallDraw(Plan* plan);
   void AddOptional(Plan* plan);
@@ -67,7 +73,7 @@ class Planner {
   const GenOptions& options_;
   int64_t max_elements_;
   const Row* row_ = nullptr;
-  const std::vector<bool>* usable_ = nullptr;
+  Scope scope_;
   Problem problem_;
   std::vector<Binding> bound_;
   std::vector<int8_t> ranks_;

@@ -1,10 +1,11 @@
 #include "gen/recipe.h"
 
+#include "gen/catalog.h"
+
 namespace assay {
 namespace {
 
 constexpr int kMaxNodes = 100'000;
-constexpr int kFirstOpset = 7, kLastOpset = 26;
 
 std::string Joined(const std::vector<std::string>& names) {
   std::string s;
@@ -23,8 +24,8 @@ Status CheckNames(const std::vector<std::string>& names) {
 
 std::string Recipe::Command() const {
   std::string s = "assay generate --seed " + std::to_string(seed) + " --first " +
-                  std::to_string(index) + " --count 1 --nodes " + std::to_string(nodes) +
-                  " --opset " + std::to_string(opset);
+                  std::to_string(index) + " --count 1 --nodes " + std::to_string(nodes);
+  if (opset != 0) s += " --opset " + std::to_string(opset);
   if (profile != "default") s += " --profile " + profile;
   if (!ops.empty()) s += " --ops " + Joined(ops);
   if (!exclude.empty()) s += " --exclude " + Joined(exclude);
@@ -37,14 +38,15 @@ Result<GenOptions> OptionsOf(const Recipe& recipe) {
     return Usage("the number of nodes is 1 to " + std::to_string(kMaxNodes) + "; got " +
                  std::to_string(recipe.nodes));
   }
-  if (recipe.opset < kFirstOpset || recipe.opset > kLastOpset) {
-    return Usage("the opset is " + std::to_string(kFirstOpset) + " to " +
-                 std::to_string(kLastOpset) + "; got " + std::to_string(recipe.opset));
+  bool known = recipe.opset >= kFirstGeneratedOpset && recipe.opset <= kNewestOpset;
+  if (recipe.opset != 0 && !known) {
+    return Usage("the opset is " + std::to_string(kFirstGeneratedOpset) + " to " +
+                 std::to_string(kNewestOpset) + "; got " + std::to_string(recipe.opset));
   }
   TRY(CheckNames(recipe.ops));
   TRY(CheckNames(recipe.exclude));
   options.nodes = recipe.nodes;
-  options.opset = recipe.opset;
+  if (recipe.opset != 0) options.opset = recipe.opset;
   if (!recipe.ops.empty()) options.ops = recipe.ops;
   options.exclude = recipe.exclude;
   return options;
@@ -53,7 +55,10 @@ Result<GenOptions> OptionsOf(const Recipe& recipe) {
 Result<Generated> Make(const Recipe& recipe, const GenOptions& options, OpChooser* chooser) {
   Choices choices(MixSeeds(recipe.seed, recipe.index));
   Generated g = TRY(GenerateCase(choices, options, chooser));
-  g.model.metadata[kRecipeKey] = recipe.Command();
+  // Even where it was drawn: then the model says what it is, and a new default changes nothing.
+  Recipe made = recipe;
+  made.opset = g.model.Opset("");
+  g.model.metadata[kRecipeKey] = made.Command();
   return g;
 }
 

@@ -14,7 +14,7 @@ struct Recipe {
   uint64_t seed = 0;
   uint64_t index = 0;  // the model is number `index` of its seed
   int nodes = 10;
-  int opset = 17;
+  int opset = 0;  // 0: what the profile says, which may be one drawn for each model
   std::string profile = "default";
   std::vector<std::string> ops, exclude;
 

@@ -5,140 +5,23 @@
 namespace assay {
 namespace {
 
-constexpr int kRestarts = 12;
-constexpr int kGuesses = 3;         // of one unknown, before its interval is searched
-constexpr int kBisections = 40;     // rule runs for one unknown
+constexpr int kRestarts = 4;
+constexpr int kGuesses = 2;         // of one unknown, before those at hand and its interval
+constexpr int kAtHand = 5;          // extents at hand that are tried for one unknown
+constexpr int kBisections = 24;     // rule runs for one unknown
+constexpr int kMostRuns = 90;       // of the rule for one problem
 constexpr int64_t kMaxExtent = 64;  // of a solved extent
 
 struct Unknown {
   Dim* slot;
-  Dim range;
+  Dim given, range;  // as it came, and as it is searched
   const AttrDomain* domain;  // null: an extent
+  int64_t hint;              // the extent on this axis of a type that may be alike; 0: none
 };
 
 // Unknowns that are guessed together: the extents of one input, the entries of one attribute.
 struct Group {
   size_t begin, end;
-};
-
-class Search {
- public:
-  Search(Choices& choices, Problem& problem, std::vector<TypeInfo>* outputs)
-      : choices_(choices), problem_(problem), outputs_(outputs) {
-    Collect();
-  }
-
-  bool Run() {
-    if (CheckRule(problem_) == Truth::kFalse) return false;
-    for (int i = 0; i < kRestarts; ++i) {
-      if (Attempt()) return true;
-      Forget(0, unknowns_.size());
-      if (unknowns_.empty()) return false;
-    }
-    return false;
-  }
-
- private:
-  void Collect() {
-    for (TypeInfo& t : problem_.inputs) {
-      size_t begin = unknowns_.size();
-      for (Dim& d : t.dims) {
-        if (d.known())
-          known_.push_back(d.value());
-        else
-          Add(&d, Dim(std::max<int64_t>(d.lo(), 1), std::min(d.hi(), kMaxExtent)), nullptr);
-      }
-      if (unknowns_.size() > begin) groups_.push_back({begin, unknowns_.size()});
-    }
-    for (auto& [name, list] : problem_.attributes) {
-      const AttrSpec* attr = problem_.spec->FindAttr(name);
-      size_t begin = unknowns_.size();
-      for (Dim& d : list) {
-        if (!d.known()) Add(&d, d, attr ? &attr->domain : nullptr);
-      }
-      if (unknowns_.size() > begin) groups_.push_back({begin, unknowns_.size()});
-    }
-    fixed_ = known_.size();
-  }
-  void Add(Dim* slot, Dim range, const AttrDomain* domain) {
-    *slot = range;
-    unknowns_.push_back({slot, range, domain});
-  }
-
-  bool Attempt() {
-    choices_.Shuffle(groups_);
-    for (const Group& g : groups_) {
-      if (!GuessGroup(g) && !FixEach(g)) return false;
-    }
-    return CheckRule(problem_, outputs_) == Truth::kTrue;
-  }
-
-  // All members at once: one rule run where most combinations are fine.
-  bool GuessGroup(const Group& g) {
-    if (g.end - g.begin < 2) return false;
-    for (size_t i = g.begin; i < g.end; ++i) Guess(unknowns_[i]);
-    if (CheckRule(problem_) != Truth::kFalse) {
-      for (size_t i = g.begin; i < g.end; ++i) Remember(unknowns_[i]);
-      return true;
-    }
-    Forget(g.begin, g.end);
-    return false;
-  }
-  bool FixEach(const Group& g) {
-    for (size_t i = g.begin; i < g.end; ++i) {
-      if (!Fix(unknowns_[i])) return false;
-    }
-    return true;
-  }
-
-  void Guess(Unknown& u) {
-    Dim r = u.range;
-    *u.slot = u.domain ? DrawInteger(choices_, *u.domain, r.lo(), r.hi())
-                       : DrawExtent(choices_, r.lo(), r.hi(), known_);
-  }
-  bool Fix(Unknown& u) {
-    for (int i = 0; i < kGuesses; ++i) {
-      Guess(u);
-      if (CheckRule(problem_) != Truth::kFalse) return Remember(u);
-    }
-    return Bisect(u) && Remember(u);
-  }
-  // Depth-first over halves of the interval in random order.
-  bool Bisect(Unknown& u) {
-    std::vector<Dim> open = {u.range};
-    for (int runs = 0; !open.empty() && runs < kBisections; ++runs) {
-      Dim d = open.back();
-      open.pop_back();
-      *u.slot = d;
-      if (CheckRule(problem_) == Truth::kFalse) continue;
-      if (d.known()) {
-        if (!u.domain || Holds(*u.domain, d.value())) return true;
-        continue;
-      }
-      int64_t middle = d.lo() + (d.hi() - d.lo()) / 2;
-      Dim low(d.lo(), middle), high(middle + 1, d.hi());
-      bool low_first = choices_.Chance(0.6);
-      open.push_back(low_first ? high : low);
-      open.push_back(low_first ? low : high);
-    }
-    return false;
-  }
-  bool Remember(const Unknown& u) {
-    if (!u.domain || u.slot->value() > 1) known_.push_back(u.slot->value());
-    return true;
-  }
-  void Forget(size_t begin, size_t end) {
-    for (size_t i = begin; i < end; ++i) *unknowns_[i].slot = unknowns_[i].range;
-    if (begin == 0 && end == unknowns_.size()) known_.resize(fixed_);
-  }
-
-  Choices& choices_;
-  Problem& problem_;
-  std::vector<TypeInfo>* outputs_;
-  std::vector<Unknown> unknowns_;
-  std::vector<Group> groups_;
-  std::vector<int64_t> known_;  // extents at hand; the first fixed_ are given
-  size_t fixed_ = 0;
 };
 
 // Sizes and extents of one type; kMaybe while it is not static.
@@ -167,6 +50,180 @@ Truth CheckWanted(const TypeInfo& got, const TypeInfo& want) {
   return all;
 }
 
+std::vector<const TypeInfo*> InputsOf(const Problem& p) {
+  std::vector<const TypeInfo*> inputs(p.inputs.size());
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    inputs[i] = p.inputs[i].dtype == DType::kUndefined ? nullptr : &p.inputs[i];
+  }
+  return inputs;
+}
+
+class Search {
+ public:
+  Search(Choices& choices, Problem& problem)
+      : choices_(choices), problem_(problem), checker_(problem) {
+    Collect();
+  }
+
+  bool Run() {
+    truth_ = checker_.Run();
+    if (unknowns_.empty() || truth_ == Truth::kFalse) return truth_ == Truth::kTrue;
+    for (int i = 0; i < kRestarts && runs_ < kMostRuns; ++i) {
+      if (Attempt()) return true;
+      Forget(0, unknowns_.size());
+    }
+    return false;
+  }
+  const std::vector<TypeInfo>& outputs() const { return checker_.types(); }
+  void Undo() {
+    for (Unknown& u : unknowns_) *u.slot = u.given;
+  }
+
+ private:
+  void Collect() {
+    const TypeInfo* like = problem_.want;
+    if (like) {
+      for (const Dim& d : like->dims) known_.push_back(d.value());
+    }
+    for (TypeInfo& t : problem_.inputs) {
+      if (!like && t.ranked && t.Static()) like = &t;
+    }
+    for (TypeInfo& t : problem_.inputs) {
+      size_t begin = unknowns_.size();
+      for (size_t i = 0; i < t.dims.size(); ++i) {
+        Dim& d = t.dims[i];
+        if (d.known()) {
+          known_.push_back(d.value());
+          continue;
+        }
+        bool alike = like && like->dims.size() == t.dims.size();
+        Add(&d, Dim(std::max<int64_t>(d.lo(), 1), std::min(d.hi(), kMaxExtent)), nullptr,
+            alike ? like->dims[i].value() : 0);
+      }
+      if (unknowns_.size() > begin) groups_.push_back({begin, unknowns_.size()});
+    }
+    for (auto& [name, list] : problem_.attributes) {
+      const AttrSpec* attr = problem_.spec->FindAttr(name);
+      size_t begin = unknowns_.size();
+      for (Dim& d : list) {
+        if (!d.known()) Add(&d, d, attr ? &attr->domain : nullptr, 0);
+      }
+      if (unknowns_.size() > begin) groups_.push_back({begin, unknowns_.size()});
+    }
+    fixed_ = known_.size();
+  }
+  void Add(Dim* slot, Dim range, const AttrDomain* domain, int64_t hint) {
+    unknowns_.push_back({slot, *slot, range, domain, hint});
+    *slot = range;
+  }
+
+  bool Holds() {
+    ++runs_;
+    truth_ = checker_.Run();
+    return truth_ != Truth::kFalse;
+  }
+
+  // The last run of the rule saw every unknown as it is.
+  bool Attempt() {
+    choices_.Shuffle(groups_);
+    for (const Group& g : groups_) {
+      if (!GuessGroup(g) && !FixEach(g)) return false;
+    }
+    return truth_ == Truth::kTrue;
+  }
+
+  // All members at once: one rule run where most combinations are fine.
+  bool GuessGroup(const Group& g) {
+    bool hinted = unknowns_[g.begin].hint > 0 && choices_.Chance(problem_.want ? 0.8 : 0.5);
+    if (g.end - g.begin < 2 && !hinted) return false;
+    for (size_t i = g.begin; i < g.end; ++i) {
+      if (hinted && unknowns_[i].hint > 0)
+        *unknowns_[i].slot = unknowns_[i].hint;
+      else
+        Guess(unknowns_[i]);
+    }
+    if (Holds()) {
+      for (size_t i = g.begin; i < g.end; ++i) Remember(unknowns_[i]);
+      return true;
+    }
+    Forget(g.begin, g.end);
+    return false;
+  }
+  bool FixEach(const Group& g) {
+    for (size_t i = g.begin; i < g.end; ++i) {
+      if (!Fix(unknowns_[i])) return false;
+    }
+    return true;
+  }
+
+  void Guess(Unknown& u) {
+    Dim r = u.range;
+    *u.slot = u.domain ? DrawInteger(choices_, *u.domain, r.lo(), r.hi())
+                       : DrawExtent(choices_, r.lo(), r.hi(), known_);
+  }
+  bool Fix(Unknown& u) {
+    for (int i = 0; i < kGuesses; ++i) {
+      Guess(u);
+      if (Holds()) return Remember(u);
+    }
+    return (TryAtHand(u) || Bisect(u)) && Remember(u);
+  }
+  // An extent that is not free mostly has to equal another.
+  bool TryAtHand(Unknown& u) {
+    if (u.domain) return false;
+    int tries = 0;
+    for (size_t i = 0; i < known_.size() && tries < kAtHand; ++i) {
+      int64_t v = known_[i];
+      bool seen = std::find(known_.begin(), known_.begin() + static_cast<ptrdiff_t>(i), v) !=
+                  known_.begin() + static_cast<ptrdiff_t>(i);
+      if (seen || v < u.range.lo() || v > u.range.hi()) continue;
+      ++tries;
+      *u.slot = v;
+      if (Holds()) return true;
+    }
+    return false;
+  }
+  // Depth-first over halves of the interval in random order.
+  bool Bisect(Unknown& u) {
+    open_.assign(1, u.range);
+    for (int runs = 0; !open_.empty() && runs < kBisections; ++runs) {
+      Dim d = open_.back();
+      open_.pop_back();
+      *u.slot = d;
+      if (!Holds()) continue;
+      if (d.known()) {
+        if (!u.domain || assay::Holds(*u.domain, d.value())) return true;
+        continue;
+      }
+      int64_t middle = d.lo() + (d.hi() - d.lo()) / 2;
+      Dim low(d.lo(), middle), high(middle + 1, d.hi());
+      bool low_first = choices_.Chance(0.6);
+      open_.push_back(low_first ? high : low);
+      open_.push_back(low_first ? low : high);
+    }
+    return false;
+  }
+  bool Remember(const Unknown& u) {
+    if (!u.domain || u.slot->value() > 1) known_.push_back(u.slot->value());
+    return true;
+  }
+  void Forget(size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) *unknowns_[i].slot = unknowns_[i].range;
+    if (begin == 0 && end == unknowns_.size()) known_.resize(fixed_);
+  }
+
+  Choices& choices_;
+  Problem& problem_;
+  RuleChecker checker_;
+  Truth truth_ = Truth::kMaybe;  // of the last run of the rule
+  std::vector<Unknown> unknowns_;
+  std::vector<Group> groups_;
+  std::vector<Dim> open_;
+  std::vector<int64_t> known_;  // extents at hand; the first fixed_ are given
+  size_t fixed_ = 0;
+  int runs_ = 0;
+};
+
 }  // namespace
 
 std::vector<Dim> UnknownAttribute(const AttrSpec& attr, int rank) {
@@ -178,34 +235,40 @@ std::vector<Dim> UnknownAttribute(const AttrSpec& attr, int rank) {
   return length > 0 ? std::vector<Dim>(length, Extremes(d)) : std::vector<Dim>();
 }
 
-Truth CheckRule(const Problem& p, std::vector<TypeInfo>* outputs) {
-  std::vector<const TypeInfo*> inputs(p.inputs.size());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    inputs[i] = p.inputs[i].dtype == DType::kUndefined ? nullptr : &p.inputs[i];
+RuleChecker::RuleChecker(const Problem& p)
+    : p_(p), inputs_(InputsOf(p)), context_(*p.spec, *p.node, inputs_, p.values) {
+  context_.Overlay(&p.attributes);  // even when empty: the rule is being solved
+}
+
+Truth RuleChecker::Run() {
+  context_.Restart();
+  p_.spec->rule(context_);
+  if (context_.failed()) return Truth::kFalse;
+  Truth all = context_.maybe() ? Truth::kMaybe : Truth::kTrue;
+  for (const TypeInfo* t : inputs_) {
+    if (t && !t->dims.empty()) all = all && CheckSize(*t, p_.max_elements);
   }
-  RuleContext c(*p.spec, *p.node, std::move(inputs), p.values);
-  c.Overlay(&p.attributes);  // even when empty: the rule is being solved
-  p.spec->rule(c);
-  if (c.failed()) return Truth::kFalse;
-  Truth all = c.maybe() ? Truth::kMaybe : Truth::kTrue;
-  for (const TypeInfo& t : p.inputs) {
-    if (t.dtype != DType::kUndefined && !t.dims.empty()) all = all && CheckSize(t, p.max_elements);
+  const std::vector<TypeInfo>& out = types();
+  for (size_t i = 0; i < out.size() && all != Truth::kFalse; ++i) {
+    if (context_.WantsOutput(static_cast<int>(i))) all = all && CheckSize(out[i], p_.max_elements);
   }
-  for (size_t i = 0; i < c.result().size() && all != Truth::kFalse; ++i) {
-    if (c.WantsOutput(static_cast<int>(i))) all = all && CheckSize(c.result()[i], p.max_elements);
-  }
-  if (p.want && all != Truth::kFalse) all = all && CheckWanted(c.result()[0], *p.want);
-  if (outputs) *outputs = c.result();
+  if (p_.want && all != Truth::kFalse) all = all && CheckWanted(out[0], *p_.want);
   return all;
 }
 
+Truth CheckRule(const Problem& p, std::vector<TypeInfo>* outputs) {
+  RuleChecker checker(p);
+  Truth truth = checker.Run();
+  if (outputs && truth != Truth::kFalse) *outputs = checker.types();
+  return truth;
+}
+
 bool Solve(Choices& choices, Problem& problem, std::vector<TypeInfo>* outputs) {
-  std::vector<TypeInfo> inputs = problem.inputs;
-  auto attributes = problem.attributes;
-  if (Search(choices, problem, outputs).Run()) return true;
-  problem.inputs = std::move(inputs);
-  problem.attributes = std::move(attributes);
-  return false;
+  Search search(choices, problem);
+  bool solved = search.Run();
+  if (!solved) search.Undo();
+  if (solved && outputs) *outputs = search.outputs();
+  return solved;
 }
 
 }  // namespace assay

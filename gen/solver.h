@@ -7,7 +7,6 @@
 // weights' extents and four attributes unknown (bench/generate_bench.cc).
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -22,8 +21,7 @@ struct Problem {
   const Node* node = nullptr;         // arity, outputs wanted, and the attributes already decided
   std::vector<TypeInfo> inputs;       // rank and type decided; dtype kUndefined: absent
   std::vector<const Tensor*> values;  // constants among the inputs, or null
-  std::map<std::string, std::vector<Dim>>
-      attributes;                  // unknown integer attributes, each within its domain
+  UnknownAttrs attributes;            // each within its domain
   const TypeInfo* want = nullptr;  // the type that output 0 has to have, when set
   int64_t max_elements = 1 << 12;  // of every solved input and every output
 };
@@ -31,6 +29,21 @@ struct Problem {
 // Intervals for an attribute of which nothing is known but its domain; empty when it is not an
 // integer (list) or its length is free. `rank`: of the first input.
 std::vector<Dim> UnknownAttribute(const AttrSpec& attr, int rank);
+
+// Runs the rule of one problem again and again, while its intervals and the types of its inputs
+// change (which inputs there are does not).
+class RuleChecker {
+ public:
+  explicit RuleChecker(const Problem& problem);  // outlives the checker
+  Truth Run();
+  // Of the outputs, after a run that was not kFalse.
+  const std::vector<TypeInfo>& types() const { return context_.result(); }
+
+ private:
+  const Problem& p_;
+  std::vector<const TypeInfo*> inputs_;
+  RuleContext context_;
+};
 
 // What the rule says of a problem as it stands; `outputs`, when asked for, gets the inferred types.
 Truth CheckRule(const Problem& problem, std::vector<TypeInfo>* outputs = nullptr);

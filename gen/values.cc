@@ -1,6 +1,7 @@
 #include "gen/values.h"
 
 #include <cmath>
+#include <unordered_map>
 
 namespace assay {
 namespace {
@@ -93,42 +94,70 @@ Demand DemandOf(const OpSpec& spec, int input, DType dtype) {
   return d;
 }
 
+namespace {
+// How the bounds of an output follow from those of the inputs.
+enum class Bounding : uint8_t { kNone, kFixed, kJoin, kFirst, kAdd, kSub, kMul, kClip };
+struct BoundingOf {
+  Bounding how = Bounding::kNone;
+  Range fixed;
+};
+
+const BoundingOf& FindBounding(const std::string& op) {
+  static const std::unordered_map<std::string, BoundingOf> table = [] {
+    std::unordered_map<std::string, BoundingOf> t;
+    for (const FixedRange& f : kFixedRanges) t[f.name] = {Bounding::kFixed, Between(f.lo, f.hi)};
+    for (const char* op : {"Concat", "Max", "Min", "Mean"}) t[op].how = Bounding::kJoin;
+    for (const char* op :
+         {"Identity",       "Reshape",   "Transpose",  "Flatten",      "Squeeze",
+          "Unsqueeze",      "Slice",     "Split",      "Gather",       "GatherElements",
+          "GatherND",       "Expand",    "Tile",       "DepthToSpace", "SpaceToDepth",
+          "ReduceMax",      "ReduceMin", "ReduceMean", "MaxPool",      "GlobalAveragePool",
+          "GlobalMaxPool",  "Dropout",   "Compress"})
+      t[op].how = Bounding::kFirst;
+    t["Add"].how = Bounding::kAdd;
+    t["Sub"].how = Bounding::kSub;
+    t["Mul"].how = Bounding::kMul;
+    t["Clip"].how = Bounding::kClip;
+    return t;
+  }();
+  static const BoundingOf none;
+  auto it = table.find(op);
+  return it == table.end() ? none : it->second;
+}
+}  // namespace
+
 Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> inputs, int output) {
-  const std::string& name = spec.name;
   if (output != 0 || inputs.empty()) return {};
-  for (const FixedRange& f : kFixedRanges) {
-    if (name == f.name) return Between(f.lo, f.hi);
-  }
-  Range r = inputs[0];
-  if (IsOneOf(name, {"Concat", "Max", "Min", "Mean"})) {
-    for (const Range& x : inputs) r = Join(r, x);
-    return r;
-  }
-  if (IsOneOf(name,
-              {"Identity",      "Reshape",   "Transpose",  "Flatten",      "Squeeze",
-               "Unsqueeze",     "Slice",     "Split",      "Gather",       "GatherElements",
-               "GatherND",      "Expand",    "Tile",       "DepthToSpace", "SpaceToDepth",
-               "ReduceMax",     "ReduceMin", "ReduceMean", "MaxPool",      "GlobalAveragePool",
-               "GlobalMaxPool", "Dropout",   "Compress"})) {
-    return r;
-  }
-  if (inputs.size() == 2 && r.Bounded() + inputs[1].Bounded() > 0) {
-    Range b = inputs[1];
-    if (name == "Add") return Between(r.lo + b.lo, r.hi + b.hi);
-    if (name == "Sub") return Between(r.lo - b.hi, r.hi - b.lo);
-    if (name == "Mul" && r.Bounded() && b.Bounded()) {
+  const BoundingOf& bounding = FindBounding(spec.name);
+  Range r = inputs[0], b = inputs.size() == 2 ? inputs[1] : Range{};
+  bool known = inputs.size() == 2 && (r.Bounded() || b.Bounded());
+  switch (bounding.how) {
+    case Bounding::kNone:
+      return {};
+    case Bounding::kFixed:
+      return bounding.fixed;
+    case Bounding::kJoin:
+      for (const Range& x : inputs) r = Join(r, x);
+      return r;
+    case Bounding::kFirst:
+      return r;
+    case Bounding::kAdd:
+      return inputs.size() == 2 ? Between(r.lo + b.lo, r.hi + b.hi) : Range{};
+    case Bounding::kSub:
+      return known ? Between(r.lo - b.hi, r.hi - b.lo) : Range{};
+    case Bounding::kMul: {
+      if (!known || !r.Bounded() || !b.Bounded()) return {};
       double p[] = {r.lo * b.lo, r.lo * b.hi, r.hi * b.lo, r.hi * b.hi};
       return Between(*std::min_element(p, p + 4), *std::max_element(p, p + 4));
     }
+    case Bounding::kClip: {
+      if (inputs.size() < 2) return Between(node.Float("min", -3e38f), node.Float("max", 3e38f));
+      Range out = r;
+      if (inputs[1].Bounded()) out.lo = std::max(out.lo, inputs[1].lo);
+      if (inputs.size() > 2 && inputs[2].Bounded()) out.hi = std::min(out.hi, inputs[2].hi);
+      return Between(out.lo, out.hi);
+    }
   }
-  if (name == "Add" && inputs.size() == 2) return Between(r.lo + inputs[1].lo, r.hi + inputs[1].hi);
-  if (name == "Clip" && inputs.size() > 1) {
-    Range out = r;
-    if (inputs[1].Bounded()) out.lo = std::max(out.lo, inputs[1].lo);
-    if (inputs.size() > 2 && inputs[2].Bounded()) out.hi = std::min(out.hi, inputs[2].hi);
-    return Between(out.lo, out.hi);
-  }
-  if (name == "Clip") return Between(node.Float("min", -3e38f), node.Float("max", 3e38f));
   return {};
 }
 
@@ -177,6 +206,15 @@ Range RangeOf(const Tensor& t) {
 
 namespace {
 
+// About normal: mean 0, variance 1, within 3.5. One draw of bits, where Choices::Normal takes three:
+// elements of tensors are most of what a model draws.
+double DrawNormal(Choices& choices) {
+  constexpr double kStretch = 1.7320508075688772;  // four uniforms have variance 1/3
+  uint64_t x = choices.Bits();
+  uint64_t sum = (x & 0xffff) + (x >> 16 & 0xffff) + (x >> 32 & 0xffff) + (x >> 48);
+  return (static_cast<double>(sum) / 65536.0 - 2) * kStretch;
+}
+
 // Integers that can be told from one another, within the type and the range.
 double DrawIntegerWeight(Choices& choices, DType dtype, const Range& range) {
   double lo = std::max(range.lo, IsSigned(dtype) ? -6.0 : 0.0), hi = std::min(range.hi, 9.0);
@@ -187,7 +225,7 @@ double DrawIntegerWeight(Choices& choices, DType dtype, const Range& range) {
 }
 
 double DrawFloatWeight(Choices& choices, const Range& range, double scale, bool half) {
-  double v = choices.Normal() * scale;
+  double v = DrawNormal(choices) * scale;
   if (range.lo > -1e29 && range.hi < 1e29)
     v = choices.Uniform(range.lo, range.hi);
   else if (range.lo > -1e29)
@@ -229,9 +267,9 @@ Tensor DrawInput(Choices& choices, DType dtype, const Shape& shape) {
     if (dtype == DType::kString)
       t.mutable_strings()[i] = std::string(1, static_cast<char>('a' + choices.Below(26)));
     else if (dtype == DType::kFloat)
-      t.mutable_data<float>()[i] = static_cast<float>(choices.Normal());
+      t.mutable_data<float>()[i] = static_cast<float>(DrawNormal(choices));
     else if (IsFloat(dtype))
-      t.Set(i, half ? std::nearbyint(choices.Normal() * 8) / 8 : choices.Normal());
+      t.Set(i, half ? std::nearbyint(DrawNormal(choices) * 8) / 8 : DrawNormal(choices));
     else
       t.Set(i, static_cast<double>(choices.Below(dtype == DType::kBool ? 2 : 4)));
   }
@@ -274,15 +312,16 @@ bool Agrees(const Sample& s) {
 }
 
 Tensor Perturbed(const Tensor& t, uint64_t salt, bool flip) {
-  if (!IsFloat(t.dtype()) || t.store() != Store::kDouble) return t;
+  if (!IsFloat(t.dtype()) || t.element_bytes() != sizeof(double)) return t;
   Tensor out = t.Clone();
   double* data = out.mutable_data<double>();
+  uint64_t state = Mix(salt);
   for (int64_t i = 0; i < out.size(); ++i) {
     // Steps of different sizes: equal ones would leave a constant part constant.
-    uint64_t hash = Mix(static_cast<uint64_t>(i) + (salt << 32));
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
     double step = kNudge * std::max(1.0, std::fabs(data[i])) *
-                  (1 + static_cast<double>(hash >> 1 & 0xff) / 256);
-    data[i] += ((hash & 1) != 0) == flip ? step : -step;
+                  (1 + static_cast<double>(state >> 56) / 256);
+    data[i] += ((state >> 55 & 1) != 0) == flip ? step : -step;
   }
   return out;
 }

@@ -28,18 +28,6 @@ int64_t FloorDivInt(int64_t a, int64_t b) {
 
 }  // namespace
 
-Truth operator&&(Truth a, Truth b) {
-  if (a == Truth::kFalse || b == Truth::kFalse) return Truth::kFalse;
-  return a == Truth::kTrue && b == Truth::kTrue ? Truth::kTrue : Truth::kMaybe;
-}
-Truth operator||(Truth a, Truth b) {
-  if (a == Truth::kTrue || b == Truth::kTrue) return Truth::kTrue;
-  return a == Truth::kFalse && b == Truth::kFalse ? Truth::kFalse : Truth::kMaybe;
-}
-Truth operator!(Truth a) {
-  return a == Truth::kMaybe ? a : (a == Truth::kTrue ? Truth::kFalse : Truth::kTrue);
-}
-
 std::string Dim::ToString() const {
   if (!defined()) return "undefined";
   if (known()) return std::to_string(lo_);
@@ -47,15 +35,15 @@ std::string Dim::ToString() const {
   return "[" + std::to_string(lo_) + ".." + std::to_string(hi_) + "]";
 }
 
-Dim operator+(Dim a, Dim b) {
+Dim dim_detail::Add(Dim a, Dim b) {
   if (!a.defined() || !b.defined()) return Dim::Undefined();
   return Make(static_cast<__int128>(a.lo()) + b.lo(), static_cast<__int128>(a.hi()) + b.hi());
 }
-Dim operator-(Dim a, Dim b) {
+Dim dim_detail::Subtract(Dim a, Dim b) {
   if (!a.defined() || !b.defined()) return Dim::Undefined();
   return Make(static_cast<__int128>(a.lo()) - b.hi(), static_cast<__int128>(a.hi()) - b.lo());
 }
-Dim operator*(Dim a, Dim b) {
+Dim dim_detail::Multiply(Dim a, Dim b) {
   if (!a.defined() || !b.defined()) return Dim::Undefined();
   __int128 p[4] = {static_cast<__int128>(a.lo()) * b.lo(), static_cast<__int128>(a.lo()) * b.hi(),
                    static_cast<__int128>(a.hi()) * b.lo(), static_cast<__int128>(a.hi()) * b.hi()};
@@ -92,25 +80,6 @@ Dim Product(const std::vector<Dim>& dims, size_t begin, size_t end) {
   return p;
 }
 
-Truth operator==(Dim a, Dim b) {
-  if (!a.defined() || !b.defined()) return Truth::kFalse;
-  if (a.known() && b.known()) return Known(a.value() == b.value());
-  return a.hi() < b.lo() || b.hi() < a.lo() ? Truth::kFalse : Truth::kMaybe;
-}
-Truth operator!=(Dim a, Dim b) {
-  if (!a.defined() || !b.defined()) return Truth::kFalse;
-  return !(a == b);
-}
-Truth operator<(Dim a, Dim b) {
-  if (!a.defined() || !b.defined() || a.lo() >= b.hi()) return Truth::kFalse;
-  return a.hi() < b.lo() ? Truth::kTrue : Truth::kMaybe;
-}
-Truth operator<=(Dim a, Dim b) {
-  if (!a.defined() || !b.defined() || a.lo() > b.hi()) return Truth::kFalse;
-  return a.hi() <= b.lo() ? Truth::kTrue : Truth::kMaybe;
-}
-Truth operator>(Dim a, Dim b) { return b < a; }
-Truth operator>=(Dim a, Dim b) { return b <= a; }
 Truth Divides(Dim divisor, Dim a) {
   if (!a.defined() || !divisor.defined() || divisor.hi() <= 0) return Truth::kFalse;
   if (a.known() && divisor.known()) return Known(divisor.value() > 0 && a.value() % divisor.value() == 0);

@@ -16,30 +16,48 @@ bool IsHalf(DType t) { return t == DType::kFloat16 || t == DType::kBfloat16; }
 Tensor Widen(const Tensor& t) { return t.To(Store::kFloat); }
 Tensor Narrow(const Tensor& t) { return t.To(Store::kNative); }
 
-Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
-                                     Store store, const Limits& limits, int opset, uint32_t constants, bool may_overwrite,
-                                     const Bounds* bounds = nullptr) {
-  std::vector<TypeInfo> types(inputs.size());
-  std::vector<const TypeInfo*> type_ptrs(inputs.size(), nullptr);
-  std::vector<const Tensor*> args(inputs);
-  std::vector<Tensor> widened(inputs.size());
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!inputs[i]) continue;
-    types[i] = TypeInfo::Of(*inputs[i]);
-    type_ptrs[i] = &types[i];
-    bool as_it_is = spec.Has(kMovesData) || spec.Has(kRunsGraphs);
-    if (IsHalf(inputs[i]->dtype()) && inputs[i]->store() == Store::kNative && !as_it_is) {
-      widened[i] = Widen(*inputs[i]);
-      args[i] = &widened[i];
+// Operands as kernels want them: float16 and bfloat16 widened, unless the row takes bits as they are.
+class Operands {
+ public:
+  Operands(const OpSpec& spec, const std::vector<const Tensor*>& inputs) : given_(inputs) {
+    if (spec.Has(kMovesData) || spec.Has(kRunsGraphs)) return;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!inputs[i] || !IsHalf(inputs[i]->dtype()) || inputs[i]->store() != Store::kNative) continue;
+      if (args_.empty()) args_ = inputs, widened_.resize(inputs.size());
+      widened_[i] = Widen(*inputs[i]);
+      args_[i] = &widened_[i];
     }
   }
+  const std::vector<const Tensor*>& given() const { return given_; }
+  const std::vector<const Tensor*>& args() const { return args_.empty() ? given_ : args_; }
+
+ private:
+  const std::vector<const Tensor*>& given_;
+  std::vector<const Tensor*> args_;  // empty: as given
+  std::vector<Tensor> widened_;
+};
+
+Result<std::vector<TypeInfo>> InferArgs(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& args, int opset,
+                                        uint32_t* values_read) {
   // What a node with subgraphs makes is known when they have run.
-  std::vector<TypeInfo> inferred(node.outputs.size());
-  if (!spec.Has(kRunsGraphs)) inferred = TRY(InferNodeAt(opset, spec, node, type_ptrs, args));
+  if (spec.Has(kRunsGraphs)) return std::vector<TypeInfo>(node.outputs.size());
+  std::vector<TypeInfo> types(args.size());
+  std::vector<const TypeInfo*> type_ptrs(args.size(), nullptr);
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (!args[i]) continue;
+    types[i] = TypeInfo::Of(*args[i]);
+    type_ptrs[i] = &types[i];
+  }
+  return InferNodeAt(opset, spec, node, type_ptrs, args, nullptr, values_read);
+}
+
+Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const Operands& operands,
+                                     std::span<const TypeInfo> inferred, Store store, const Limits& limits, int opset,
+                                     uint32_t constants, bool may_overwrite, const Bounds* bounds) {
   if (!spec.eval) return Unsupported("operator " + spec.name + " has no kernel");
-  KernelContext context(spec, node, std::move(args), std::move(inferred), store, limits, opset, constants);
+  KernelContext context(spec, node, operands.args(), inferred, store, limits, opset, constants);
   context.TakeBounds(bounds);
-  if (may_overwrite && (spec.traits & (kElementwise | kInPlace))) context.Overwrite(inputs[0]);
+  if (may_overwrite && (spec.traits & (kElementwise | kInPlace))) context.Overwrite(operands.given()[0]);
   TRY(spec.eval(context));
   std::vector<Tensor>& out = context.results();
   for (size_t i = 0; i < out.size(); ++i) {
@@ -50,14 +68,35 @@ Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const
   return std::move(out);
 }
 
+Result<std::vector<Tensor>> EvalOnce(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
+                                     Store store, const Limits& limits, int opset, uint32_t constants, bool may_overwrite,
+                                     const Bounds* bounds) {
+  Operands operands(spec, inputs);
+  Result<std::vector<TypeInfo>> inferred = InferArgs(spec, node, operands.args(), opset, nullptr);
+  if (!inferred.ok()) return inferred.error().In(NodeLabel(node));
+  Result<std::vector<Tensor>> out =
+      EvalWith(spec, node, operands, *inferred, store, limits, opset, constants, may_overwrite, bounds);
+  if (!out.ok()) return out.error().In(NodeLabel(node));
+  return out;
+}
+
 }  // namespace
 
 Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
                                      Store store, const Limits& limits, int opset, uint32_t constants,
                                      bool may_overwrite) {
-  Result<std::vector<Tensor>> out = EvalWith(spec, node, inputs, store, limits, opset, constants, may_overwrite);
-  if (!out.ok()) return out.error().In(NodeLabel(node));
-  return out;
+  return EvalOnce(spec, node, inputs, store, limits, opset, constants, may_overwrite, nullptr);
+}
+
+Result<std::vector<TypeInfo>> InferOperands(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
+                                            int opset, uint32_t* values_read) {
+  return InferArgs(spec, node, Operands(spec, inputs).args(), opset, values_read);
+}
+
+Result<std::vector<Tensor>> EvalInferred(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
+                                         const std::vector<TypeInfo>& inferred, Store store, const Limits& limits,
+                                         int opset) {
+  return EvalWith(spec, node, Operands(spec, inputs), inferred, store, limits, opset, 0, false, nullptr);
 }
 
 Result<Program> Program::Compile(const Model& model) { return CompileWith(model, false); }
@@ -198,14 +237,6 @@ bool StaysNative(const Formal& formal, const Tensor& constant, Store store) {
 }
 }  // namespace
 
-Result<std::vector<Tensor>> Program::EvalStep(const Step& step, const Node& node, const std::vector<const Tensor*>& args,
-                                              const ExecOptions& options, bool may_overwrite, const Bounds* bounds) {
-  Result<std::vector<Tensor>> out =
-      EvalWith(*step.spec, node, args, options.store, options.limits, step.opset, 0, may_overwrite, bounds);
-  if (!out.ok()) return out.error().In(NodeLabel(node));
-  return out;
-}
-
 Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOptions& options) const {
   const Graph& g = model_.graph;
   TRY(CheckInputs(inputs));
@@ -265,7 +296,8 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
                          std::count(step.inputs.begin(), step.inputs.end(), first) == 1;
     std::optional<Bounds> bounds;
     if (!whole && step.bounded_by >= 0 && IsFloat(args[0]->dtype())) bounds = BoundsOf(steps_[step.bounded_by], values);
-    std::vector<Tensor> out = TRY(EvalStep(step, *node, args, options, may_overwrite, bounds ? &*bounds : nullptr));
+    std::vector<Tensor> out = TRY(EvalOnce(*step.spec, *node, args, options.store, options.limits, step.opset, 0,
+                                               may_overwrite, bounds ? &*bounds : nullptr));
     if (options.after_node) options.after_node(*step.node, out);
     const Step& maker = bounds ? steps_[step.bounded_by] : step;
     if (bounds) done[step.bounded_by] = true;

@@ -56,8 +56,6 @@ class Program {
   void FindBounds();
   // What a step that only bounds bounds by; nothing when that is not constant.
   std::optional<Bounds> BoundsOf(const Step& step, const std::vector<Tensor>& values) const;
-  static Result<std::vector<Tensor>> EvalStep(const Step& step, const Node& node, const std::vector<const Tensor*>& args,
-                                              const ExecOptions& options, bool may_overwrite, const Bounds* bounds);
   static Result<Program> CompileWith(const Model& model, bool body);
   // The type a caller's tensor must have: as declared, symbols free.
   Status CheckInputs(const std::vector<Tensor>& inputs) const;
@@ -81,6 +79,13 @@ Result<Execution> Run(const Model& model, const std::vector<Tensor>& inputs, con
 Result<std::vector<Tensor>> EvalNode(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
                                      Store store, const Limits& limits, int opset, uint32_t constants = 0,
                                      bool may_overwrite = false);
+
+// EvalNode in two steps, for who runs a node several times: what its outputs are (`values_read` as in InferNode), and its kernel.
+// `inferred` serves operands of the same types, and of the same values where those were read.
+Result<std::vector<TypeInfo>> InferOperands(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
+                                            int opset, uint32_t* values_read);
+Result<std::vector<Tensor>> EvalInferred(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& inputs,
+                                         const std::vector<TypeInfo>& inferred, Store store, const Limits& limits, int opset);
 
 // Random inputs for a model: floats normal around 0, integers small and non-negative (they are often indices),
 // bools fair coins. Symbols and unknown extents bind to `symbol_extent`. The same seed gives the same inputs.

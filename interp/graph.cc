@@ -4,28 +4,28 @@
 
 namespace assay {
 
-const AttrValue* Node::Find(const std::string& attr) const {
+const AttrValue* Node::Find(std::string_view attr) const {
   for (const Attribute& a : attrs) {
     if (a.name == attr) return &a.value;
   }
   return nullptr;
 }
-int64_t Node::Int(const std::string& attr, int64_t otherwise) const {
+int64_t Node::Int(std::string_view attr, int64_t otherwise) const {
   const AttrValue* v = Find(attr);
   const int64_t* i = v ? std::get_if<int64_t>(v) : nullptr;
   return i ? *i : otherwise;
 }
-float Node::Float(const std::string& attr, float otherwise) const {
+float Node::Float(std::string_view attr, float otherwise) const {
   const AttrValue* v = Find(attr);
   const float* f = v ? std::get_if<float>(v) : nullptr;
   return f ? *f : otherwise;
 }
-std::string Node::String(const std::string& attr, const std::string& otherwise) const {
+std::string Node::String(std::string_view attr, std::string_view otherwise) const {
   const AttrValue* v = Find(attr);
   const std::string* s = v ? std::get_if<std::string>(v) : nullptr;
-  return s ? *s : otherwise;
+  return s ? *s : std::string(otherwise);
 }
-std::vector<int64_t> Node::Ints(const std::string& attr) const {
+std::vector<int64_t> Node::Ints(std::string_view attr) const {
   const AttrValue* v = Find(attr);
   const std::vector<int64_t>* s = v ? std::get_if<std::vector<int64_t>>(v) : nullptr;
   return s ? *s : std::vector<int64_t>{};
@@ -39,7 +39,7 @@ void Node::Set(const std::string& attr, AttrValue value) {
   }
   attrs.push_back({attr, std::move(value), {}});
 }
-void Node::Erase(const std::string& attr) {
+void Node::Erase(std::string_view attr) {
   std::erase_if(attrs, [&](const Attribute& a) { return a.name == attr; });
 }
 

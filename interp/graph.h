@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -46,13 +47,13 @@ struct Node {
   std::vector<Attribute> attrs;  // in file order
   std::string extra;             // serialized remainder of the NodeProto
 
-  const AttrValue* Find(const std::string& attr) const;  // nullptr when absent
-  int64_t Int(const std::string& attr, int64_t otherwise) const;
-  float Float(const std::string& attr, float otherwise) const;
-  std::string String(const std::string& attr, const std::string& otherwise) const;
-  std::vector<int64_t> Ints(const std::string& attr) const;  // empty when absent
+  const AttrValue* Find(std::string_view attr) const;  // nullptr when absent
+  int64_t Int(std::string_view attr, int64_t otherwise) const;
+  float Float(std::string_view attr, float otherwise) const;
+  std::string String(std::string_view attr, std::string_view otherwise) const;
+  std::vector<int64_t> Ints(std::string_view attr) const;  // empty when absent
   void Set(const std::string& attr, AttrValue value);        // replaces or appends
-  void Erase(const std::string& attr);
+  void Erase(std::string_view attr);
   bool HasInput(size_t i) const { return i < inputs.size() && !inputs[i].empty(); }
 };
 using NodePtr = std::shared_ptr<const Node>;

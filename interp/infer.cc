@@ -64,8 +64,6 @@ Status CheckArity(const OpSpec& spec, const Node& node, const std::vector<const 
 }
 
 Status CheckElementTypes(const OpSpec& spec, const std::vector<const TypeInfo*>& inputs) {
-  // Element type bound to each type name; rows have few, so a flat list beats a map.
-  std::vector<std::pair<const std::string*, DType>> bound;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i]) continue;
     const Formal& f = spec.InputAt(static_cast<int>(i));
@@ -75,12 +73,13 @@ Status CheckElementTypes(const OpSpec& spec, const std::vector<const TypeInfo*>&
                      " is not allowed by " + spec.name + "-" + std::to_string(spec.since));
     }
     if (f.type.empty() || !f.homogeneous) continue;
-    auto it = std::find_if(bound.begin(), bound.end(), [&](const auto& b) { return *b.first == f.type; });
-    if (it == bound.end()) {
-      bound.push_back({&f.type, t});
-    } else if (it->second != t) {
+    // The first input whose formal has this type name; rows have few names, so it is found soon.
+    for (size_t j = 0; j < i; ++j) {
+      const Formal& other = spec.InputAt(static_cast<int>(j));
+      if (!inputs[j] || !other.homogeneous || other.type != f.type) continue;
+      if (inputs[j]->dtype == t) break;
       return Invalid("input " + std::to_string(i) + " (" + f.name + "): element type " + DTypeName(t) +
-                     " differs from " + DTypeName(it->second) + " of another " + f.type);
+                     " differs from " + DTypeName(inputs[j]->dtype) + " of another " + f.type);
     }
   }
   return {};
@@ -95,10 +94,12 @@ std::string NodeLabel(const Node& node) {
 
 Result<std::vector<TypeInfo>> InferNode(const OpSpec& spec, const Node& node,
                                         const std::vector<const TypeInfo*>& inputs,
-                                        const std::vector<const Tensor*>& values, const BodyTypes* bodies) {
+                                        const std::vector<const Tensor*>& values, const BodyTypes* bodies,
+                                        uint32_t* values_read) {
   if (inputs.size() > node.inputs.size()) {  // captures follow
     auto own = static_cast<ptrdiff_t>(node.inputs.size());
-    return InferNode(spec, node, {inputs.begin(), inputs.begin() + own}, {values.begin(), values.begin() + own}, bodies);
+    return InferNode(spec, node, {inputs.begin(), inputs.begin() + own}, {values.begin(), values.begin() + own}, bodies,
+                     values_read);
   }
   TRY(CheckArity(spec, node, inputs));
   TRY(CheckAttributes(spec, node));
@@ -106,18 +107,20 @@ Result<std::vector<TypeInfo>> InferNode(const OpSpec& spec, const Node& node,
   RuleContext context(spec, node, inputs, values);
   context.Bodies(bodies);
   spec.rule(context);
+  if (values_read) *values_read = context.values_read();
   if (context.failed()) {
     std::string got;
     for (const TypeInfo* t : inputs) got += (got.empty() ? "" : ", ") + (t ? t->ToString() : std::string("none"));
     return Error{context.code(), context.failure() + " (inputs " + got + ")", {}};
   }
-  return context.result();
+  return std::move(context.result());
 }
 
 Result<std::vector<TypeInfo>> InferNodeAt(int opset, const OpSpec& spec, const Node& node,
                                           const std::vector<const TypeInfo*>& inputs,
-                                          const std::vector<const Tensor*>& values, const BodyTypes* bodies) {
-  Result<std::vector<TypeInfo>> out = InferNode(spec, node, inputs, values, bodies);
+                                          const std::vector<const Tensor*>& values, const BodyTypes* bodies,
+                                          uint32_t* values_read) {
+  Result<std::vector<TypeInfo>> out = InferNode(spec, node, inputs, values, bodies, values_read);
   bool newer = spec.domain.empty() && opset > kNewestOpset && spec.since <= kNewestOpset;
   if (out.ok() || !newer || out.error().code != Code::kInvalid) return out;
   return Unsupported(out.error().message + "; opset " + std::to_string(opset) + " may allow it, " + spec.name +

@@ -15,11 +15,13 @@ std::string NodeLabel(const Node& node);
 
 // Checks one node against its row (arity, attribute names and types, element types), runs the rule and returns
 // what is known of the outputs. `inputs[i]` null: absent. `values[i]` null: value not known.
-// What subgraphs capture may follow the inputs (OperandsOf); `bodies` infers subgraphs.
+// What subgraphs capture may follow the inputs (OperandsOf); `bodies` infers subgraphs. `values_read`, when asked
+// for: which inputs' values the answer depends on (RuleContext::values_read).
 Result<std::vector<TypeInfo>> InferNode(const OpSpec& spec, const Node& node,
                                         const std::vector<const TypeInfo*>& inputs,
                                         const std::vector<const Tensor*>& values,
-                                        const BodyTypes* bodies = nullptr);
+                                        const BodyTypes* bodies = nullptr,
+                                        uint32_t* values_read = nullptr);
 
 // The table holds every version of its operators up to this operator set of ai.onnx, and some later ones.
 inline constexpr int kNewestOpset = 26;
@@ -29,7 +31,8 @@ inline constexpr int kNewestOpset = 26;
 Result<std::vector<TypeInfo>> InferNodeAt(int opset, const OpSpec& spec, const Node& node,
                                           const std::vector<const TypeInfo*>& inputs,
                                           const std::vector<const Tensor*>& values,
-                                          const BodyTypes* bodies = nullptr);
+                                          const BodyTypes* bodies = nullptr,
+                                          uint32_t* values_read = nullptr);
 
 // The row for a node of a model, or the error: unknown operator or domain is Unsupported.
 Result<const OpSpec*> RowFor(const Model& model, const Node& node);

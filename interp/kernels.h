@@ -28,9 +28,10 @@ namespace assay {
 
 class KernelContext {
  public:
-  KernelContext(const OpSpec& spec, const Node& node, std::vector<const Tensor*> inputs, std::vector<TypeInfo> inferred,
-                Store store, const Limits& limits, int opset, uint32_t constants = 0)
-      : spec_(spec), node_(node), inputs_(std::move(inputs)), inferred_(std::move(inferred)),
+  // `inputs` and `inferred` outlive the context.
+  KernelContext(const OpSpec& spec, const Node& node, std::span<const Tensor* const> inputs,
+                std::span<const TypeInfo> inferred, Store store, const Limits& limits, int opset, uint32_t constants = 0)
+      : spec_(spec), node_(node), inputs_(inputs), inferred_(inferred),
         outputs_(inferred_.size()), store_(store), limits_(limits), opset_(opset), constants_(constants) {}
 
   const Node& node() const { return node_; }
@@ -87,8 +88,8 @@ class KernelContext {
   Store ScratchStore(DType dtype) const;
   const OpSpec& spec_;
   const Node& node_;
-  std::vector<const Tensor*> inputs_;
-  std::vector<TypeInfo> inferred_;
+  std::span<const Tensor* const> inputs_;
+  std::span<const TypeInfo> inferred_;
   std::vector<Tensor> outputs_;
   Store store_;
   const Limits& limits_;

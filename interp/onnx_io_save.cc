@@ -1,5 +1,6 @@
 // Model -> ModelProto. Every message starts from the remainder that loading kept, and what the
 // model says is put over it; what the model leaves empty stays as the remainder has it.
+#include <google/protobuf/arena.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <onnx/onnx_pb.h>
 
@@ -274,9 +275,10 @@ Status SaveModel(const Model& model, const std::string& path, const SaveOptions&
 Result<std::string> SerializeModel(const Model& model) {
   if (int64_t bytes = onnx_io::InlineBytes(model); bytes > onnx_io::kMaxInline)
     return onnx_io::TooLarge(bytes);
-  onnx::ModelProto p;
-  TRY(onnx_io::PutModel(model, nullptr, &p));
-  return onnx_io::ToBytes(p);
+  google::protobuf::Arena arena;
+  auto* p = google::protobuf::Arena::CreateMessage<onnx::ModelProto>(&arena);
+  TRY(onnx_io::PutModel(model, nullptr, p));
+  return onnx_io::ToBytes(*p);
 }
 
 Result<std::string> SerializeTensor(const Tensor& tensor, const std::string& name) {

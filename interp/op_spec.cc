@@ -91,7 +91,7 @@ OpSpec& OpSpec::Types(const std::string& type, DTypeSet types) {
   return *this;
 }
 
-const AttrSpec* OpSpec::FindAttr(const std::string& n) const {
+const AttrSpec* OpSpec::FindAttr(std::string_view n) const {
   for (const AttrSpec& a : attrs) {
     if (a.name == n) return &a;
   }

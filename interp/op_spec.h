@@ -132,7 +132,7 @@ struct OpSpec {
   OpSpec& Types(const std::string& type, DTypeSet types);
 
   bool Has(uint32_t trait) const { return (traits & trait) != 0; }
-  const AttrSpec* FindAttr(const std::string& n) const;
+  const AttrSpec* FindAttr(std::string_view n) const;
   int MinInputs() const;   // index of the last required input + 1
   int MaxInputs() const;   // INT_MAX when variadic
   int MinOutputs() const;

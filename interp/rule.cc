@@ -50,18 +50,42 @@ std::string TypeInfo::ToString() const {
   return s + "]";
 }
 
-RuleContext::RuleContext(const OpSpec& spec, const Node& node, std::vector<const TypeInfo*> inputs,
-                         std::vector<const Tensor*> values)
-    : spec_(spec), node_(node), inputs_(std::move(inputs)), values_(std::move(values)), result_(node.outputs.size()) {}
+std::vector<Dim>& UnknownAttrs::operator[](std::string_view name) {
+  for (Entry& e : entries_) {
+    if (e.first == name) return e.second;
+  }
+  return entries_.emplace_back(std::string(name), std::vector<Dim>()).second;
+}
+const std::vector<Dim>* UnknownAttrs::Find(std::string_view name) const {
+  for (const Entry& e : entries_) {
+    if (e.first == name) return &e.second;
+  }
+  return nullptr;
+}
+void UnknownAttrs::erase(std::string_view name) {
+  std::erase_if(entries_, [&](const Entry& e) { return e.first == name; });
+}
 
-std::vector<TypeInfo> RuleContext::Body(const std::string& attr, const std::vector<TypeInfo>& inputs) {
+RuleContext::RuleContext(const OpSpec& spec, const Node& node, std::span<const TypeInfo* const> inputs,
+                         std::span<const Tensor* const> values)
+    : spec_(spec), node_(node), inputs_(inputs), values_(values), result_(node.outputs.size()) {}
+
+void RuleContext::Restart() {
+  failed_ = maybe_ = false;
+  label_ = "";
+  detail_.clear();
+  code_ = Code::kInvalid;
+  for (TypeInfo& t : result_) t = TypeInfo();
+}
+
+std::vector<TypeInfo> RuleContext::Body(std::string_view attr, const std::vector<TypeInfo>& inputs) {
   const AttrValue* value = node_.Find(attr);
   auto graph = value ? std::get_if<std::shared_ptr<const Graph>>(value) : nullptr;
   if (!graph || !bodies_ || failed_) return {};
   Result<std::vector<TypeInfo>> types = (*bodies_)(**graph, inputs);
   if (types.ok()) return *types;
   failed_ = true;
-  failure_ = attr + ": " + types.error().ToString();
+  detail_ = std::string(attr) + ": " + types.error().ToString();
   code_ = types.error().code;
   return {};
 }
@@ -83,15 +107,12 @@ bool RuleContext::KnownReals(int i, std::vector<double>* out) const {
   return v && v->defined() && RealsOf(*v, out);
 }
 
-bool RuleContext::HasAttr(const std::string& name) const {
-  return (overlay_ && overlay_->count(name)) || node_.Find(name) != nullptr;
+bool RuleContext::HasAttr(std::string_view name) const {
+  return (overlay_ && overlay_->Find(name)) || node_.Find(name) != nullptr;
 }
 
-Dim RuleContext::Int(const std::string& name) const {
-  if (overlay_) {
-    auto it = overlay_->find(name);
-    if (it != overlay_->end()) return it->second.at(0);
-  }
+Dim RuleContext::Int(std::string_view name) const {
+  if (auto list = overlay_ ? overlay_->Find(name) : nullptr) return list->at(0);
   if (const AttrValue* v = node_.Find(name)) {
     if (auto i = std::get_if<int64_t>(v)) return *i;
   }
@@ -102,16 +123,13 @@ Dim RuleContext::Int(const std::string& name) const {
   return Dim::Undefined();
 }
 
-int64_t RuleContext::IntValue(const std::string& name) const {
+int64_t RuleContext::IntValue(std::string_view name) const {
   Dim d = Int(name);
   return d.known() ? d.value() : 0;
 }
 
-std::vector<Dim> RuleContext::Ints(const std::string& name) const {
-  if (overlay_) {
-    auto it = overlay_->find(name);
-    if (it != overlay_->end()) return it->second;
-  }
+std::vector<Dim> RuleContext::Ints(std::string_view name) const {
+  if (auto list = overlay_ ? overlay_->Find(name) : nullptr) return *list;
   const AttrValue* v = node_.Find(name);
   if (!v) {
     const AttrSpec* a = spec_.FindAttr(name);
@@ -122,20 +140,20 @@ std::vector<Dim> RuleContext::Ints(const std::string& name) const {
   return {};
 }
 
-std::vector<Dim> RuleContext::IntsOr(const std::string& name, size_t count, int64_t otherwise) {
+std::vector<Dim> RuleContext::IntsOr(std::string_view name, size_t count, int64_t otherwise) {
   std::vector<Dim> v = Ints(name);
   if (v.empty()) return std::vector<Dim>(count, Dim(otherwise));
   if (v.size() != count) {
     if (!failed_) {
       Require(false, "attribute list length");
-      failure_ = name + " has " + std::to_string(count) + " entries; got " + std::to_string(v.size());
+      detail_ = std::string(name) + " has " + std::to_string(count) + " entries; got " + std::to_string(v.size());
     }
     return std::vector<Dim>(count, Dim(otherwise));
   }
   return v;
 }
 
-float RuleContext::Float(const std::string& name) const {
+float RuleContext::Float(std::string_view name) const {
   float otherwise = 0;
   const AttrSpec* a = spec_.FindAttr(name);
   if (a && a->otherwise) {
@@ -143,7 +161,7 @@ float RuleContext::Float(const std::string& name) const {
   }
   return node_.Float(name, otherwise);
 }
-std::string RuleContext::String(const std::string& name) const {
+std::string RuleContext::String(std::string_view name) const {
   std::string otherwise;
   const AttrSpec* a = spec_.FindAttr(name);
   if (a && a->otherwise) {
@@ -165,7 +183,7 @@ void RuleContext::Require(Truth t, const char* label) {
     return;
   }
   failed_ = true;
-  failure_ = label;
+  label_ = label;
 }
 
 void RuleContext::Out(int i, DType dtype, std::vector<Dim> dims) {

@@ -8,8 +8,9 @@
 #pragma once
 
 #include <functional>
-#include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "interp/dim.h"
@@ -42,11 +43,31 @@ struct TypeInfo {
 // What a subgraph gives for inputs of these types; what it captures is known to whoever made this.
 using BodyTypes = std::function<Result<std::vector<TypeInfo>>(const Graph&, const std::vector<TypeInfo>&)>;
 
+// Integer attributes that the solver is still to find, each a list of intervals (one for a plain integer). A node
+// has few, so this is a list and not a map.
+class UnknownAttrs {
+ public:
+  using Entry = std::pair<std::string, std::vector<Dim>>;
+  std::vector<Dim>& operator[](std::string_view name);  // appended when absent
+  const std::vector<Dim>* Find(std::string_view name) const;
+  void erase(std::string_view name);
+  void clear() { entries_.clear(); }
+  bool empty() const { return entries_.empty(); }
+  auto begin() { return entries_.begin(); }
+  auto end() { return entries_.end(); }
+  auto begin() const { return entries_.begin(); }
+  auto end() const { return entries_.end(); }
+
+ private:
+  std::vector<Entry> entries_;
+};
+
 class RuleContext {
  public:
-  // `inputs[i]` / `values[i]` may be null (absent or unknown). `values[i]`: the tensor when it is known.
-  RuleContext(const OpSpec& spec, const Node& node, std::vector<const TypeInfo*> inputs,
-              std::vector<const Tensor*> values);
+  // `inputs[i]` / `values[i]` may be null (absent or unknown). `values[i]`: the tensor when it is known. Both
+  // outlive the context.
+  RuleContext(const OpSpec& spec, const Node& node, std::span<const TypeInfo* const> inputs,
+              std::span<const Tensor* const> values);
 
   const Node& node() const { return node_; }
   const OpSpec& spec() const { return spec_; }
@@ -62,20 +83,26 @@ class RuleContext {
   // Extent of an axis; undefined when out of range.
   Dim In(int i, int axis) const;
   // The elements of input i when its value is known.
-  const Tensor* Value(int i) const { return i < static_cast<int>(values_.size()) ? values_[i] : nullptr; }
+  const Tensor* Value(int i) const {
+    if (i >= 32) read_ = ~uint32_t{0};
+    else read_ |= uint32_t{1} << i;
+    return i < static_cast<int>(values_.size()) ? values_[i] : nullptr;
+  }
+  // Bit i: the rule has asked for the value of input i; its answer holds for those values only.
+  uint32_t values_read() const { return read_; }
   bool KnownInts(int i, std::vector<int64_t>* out) const;
   bool KnownReals(int i, std::vector<double>* out) const;
 
   // Attributes, with the row's defaults; unknown ones are intervals while solving.
-  bool HasAttr(const std::string& name) const;
-  Dim Int(const std::string& name) const;
-  int64_t IntValue(const std::string& name) const;   // known ints only (axis, keepdims, ...)
-  std::vector<Dim> Ints(const std::string& name) const;
+  bool HasAttr(std::string_view name) const;
+  Dim Int(std::string_view name) const;
+  int64_t IntValue(std::string_view name) const;   // known ints only (axis, keepdims, ...)
+  std::vector<Dim> Ints(std::string_view name) const;
   // List with one entry a spatial axis: the attribute, or `count` times `otherwise` when absent; a wrong
   // length violates the rule.
-  std::vector<Dim> IntsOr(const std::string& name, size_t count, int64_t otherwise);
-  float Float(const std::string& name) const;
-  std::string String(const std::string& name) const;
+  std::vector<Dim> IntsOr(std::string_view name, size_t count, int64_t otherwise);
+  float Float(std::string_view name) const;
+  std::string String(std::string_view name) const;
 
   // `axis` in [-rank, rank) made non-negative; out of range violates the rule and gives 0.
   int Axis(int64_t axis, int rank, const char* label = "axis is within the rank");
@@ -84,34 +111,39 @@ class RuleContext {
   void Require(bool b, const char* label) { Require(Known(b), label); }
   bool failed() const { return failed_; }
   bool maybe() const { return maybe_; }              // some requirement is not decided yet
-  const std::string& failure() const { return failure_; }
+  std::string failure() const { return detail_.empty() ? label_ : detail_; }
   Code code() const { return code_; }                // of the failure
 
   // The outputs of the subgraph in a graph attribute. An error in it violates the rule; then, and where bodies are
   // not known (`BodyTypes` not given), the result is empty.
-  std::vector<TypeInfo> Body(const std::string& attr, const std::vector<TypeInfo>& inputs);
+  std::vector<TypeInfo> Body(std::string_view attr, const std::vector<TypeInfo>& inputs);
   void Bodies(const BodyTypes* bodies) { bodies_ = bodies; }
 
   void Out(int i, DType dtype, std::vector<Dim> dims);
   void Out(int i, TypeInfo type) { result_[i] = std::move(type); }
   void OutUnranked(int i, DType dtype);
   const std::vector<TypeInfo>& result() const { return result_; }
+  std::vector<TypeInfo>& result() { return result_; }
 
-  // Solver overlay: values of unknown integer attributes.
-  void Overlay(const std::map<std::string, std::vector<Dim>>* overlay) { overlay_ = overlay; }
+  // Solver overlay: what is known of unknown integer attributes.
+  void Overlay(const UnknownAttrs* overlay) { overlay_ = overlay; }
+  // Forgets the last run of the rule, so that it can run again on changed intervals.
+  void Restart();
   // While solving, a rule may also refuse what is valid but what implementations disagree on.
   bool solving() const { return overlay_ != nullptr; }
 
  private:
   const OpSpec& spec_;
   const Node& node_;
-  std::vector<const TypeInfo*> inputs_;
-  std::vector<const Tensor*> values_;
-  const std::map<std::string, std::vector<Dim>>* overlay_ = nullptr;
+  std::span<const TypeInfo* const> inputs_;
+  std::span<const Tensor* const> values_;
+  const UnknownAttrs* overlay_ = nullptr;
   const BodyTypes* bodies_ = nullptr;
   std::vector<TypeInfo> result_;
+  mutable uint32_t read_ = 0;
   bool failed_ = false, maybe_ = false;
-  std::string failure_;
+  const char* label_ = "";  // of the requirement that failed
+  std::string detail_;      // instead of the label, where there is more to say
   Code code_ = Code::kInvalid;
 };
 

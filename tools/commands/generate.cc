@@ -130,9 +130,10 @@ Runner Setup(CLI::App& app) {
   app.add_option("--nodes", f->recipe.nodes, "operators of each model, about")
       ->type_name("K")
       ->capture_default_str();
-  app.add_option("--opset", f->recipe.opset, "operator set of ai.onnx, 7 to 26")
-      ->type_name("V")
-      ->capture_default_str();
+  app.add_option("--opset", f->recipe.opset,
+                 "operator set of ai.onnx, 7 to 26; otherwise 17, and with profile everything one "
+                 "drawn for each model")
+      ->type_name("V");
   app.add_option("--ops", f->recipe.ops, "only these operators")
       ->delimiter(',')
       ->type_name("A,B,..");

@@ -1,0 +1,169 @@
+#include "gen/trial.h"
+
+#include <cmath>
+
+#include "gen/builder.h"
+
+namespace assay {
+namespace {
+
+const Limits kLimits = Limits::Small();
+
+// Outputs of a perturbed run against the unperturbed ones: decisions equal, floats close.
+bool Steady(const Tensor& a, const Tensor& b) {
+  constexpr double kClose = 2e-3;
+  if (!IsFloat(a.dtype())) return SameElements(a, b);
+  if (a.shape() != b.shape()) return false;
+  const double *x = a.data<double>(), *y = b.data<double>();
+  for (int64_t i = 0; i < a.size(); ++i) {
+    if (!(std::fabs(x[i] - y[i]) <= kClose * std::max(1.0, std::fabs(y[i])))) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Trial::Trial(const std::vector<GenValue>& values, const OpSpec& spec, const Node& node,
+             const std::vector<int>& inputs, int opset, const ValueLimits& limits)
+    : values_(values),
+      spec_(spec),
+      node_(node),
+      inputs_(inputs),
+      opset_(opset),
+      limits_(limits),
+      out_(node.outputs.size()) {
+  all_exact_ = true;
+  for (int id : inputs) {
+    if (id < 0) continue;
+    const GenValue& v = values[id];
+    varies_ |= v.varies;
+    floats_ |= IsFloat(v.dtype);
+    all_exact_ &= !IsFloat(v.dtype) || v.dtype == DType::kDouble;
+  }
+}
+
+bool Trial::Run() {
+  if (!RunNative()) return false;
+  for (int s = 0; s < kSamples; ++s) {
+    if (!RunDouble(s)) return false;
+  }
+  return Stable();
+}
+
+bool Trial::RunNative() {
+  Args args(inputs_.size(), nullptr);
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (inputs_[i] >= 0) args[i] = &values_[inputs_[i]].samples[0].native;
+  }
+  uint32_t read = 0;
+  Result<std::vector<TypeInfo>> types = InferOperands(spec_, node_, args, opset_, &read);
+  if (!types.ok()) return false;
+  types_ = *std::move(types);
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    bool differs = inputs_[i] >= 0 && values_[inputs_[i]].varies;
+    retype_ |= differs && (i >= 32 || (read >> i & 1) != 0);
+  }
+  Result<Tensors> out = EvalInferred(spec_, node_, args, types_, Store::kNative, kLimits, opset_);
+  if (!out.ok()) return false;
+  for (size_t i = 0; i < out_.size(); ++i) {
+    if (!Wanted(i)) continue;
+    Tensor& t = (*out)[i];
+    if (!Alive(i, t, Measure(t))) return false;
+    floats_ |= IsFloat(t.dtype());
+    all_exact_ &= !IsFloat(t.dtype()) || t.dtype() == DType::kDouble;
+    out_[i][0].native = std::move(t);
+  }
+  return true;
+}
+
+Result<Trial::Tensors> Trial::Evaluate(const Args& args) const {
+  return retype_ ? EvalNode(spec_, node_, args, Store::kDouble, kLimits, opset_)
+                 : EvalInferred(spec_, node_, args, types_, Store::kDouble, kLimits, opset_);
+}
+
+bool Trial::RunDouble(int sample) {
+  // What the first sample's run in its own types has shown already.
+  bool same = sample == 0 ? !floats_ || all_exact_ : !varies_;
+  Result<Tensors> out = Tensors();
+  if (!same) {
+    Args args(inputs_.size(), nullptr);
+    for (size_t i = 0; i < inputs_.size(); ++i) {
+      if (inputs_[i] >= 0) args[i] = &values_[inputs_[i]].samples[sample].wide;
+    }
+    out = Evaluate(args);
+    if (!out.ok()) return false;
+  }
+  for (size_t i = 0; i < out_.size(); ++i) {
+    if (!Wanted(i)) continue;
+    std::array<Sample, kSamples>& s = out_[i];
+    s[sample].wide = !same ? std::move((*out)[i]) : sample == 0 ? s[0].native : s[0].wide;
+    if (same) continue;
+    if (sample == 0) {
+      if (!Agrees(s[0])) return false;
+      continue;
+    }
+    // Secondary outputs (indices, masks) may be what they like, as long as they are
+    // well-conditioned.
+    bool must_differ = i == 0 && !spec_.Has(kReadsShape);
+    if (s[sample].wide.shape() != s[0].wide.shape() ||
+        !Alive(i, s[sample].wide, Measure(s[sample].wide)) ||
+        (must_differ && SameElements(s[sample].wide, s[0].wide))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool Trial::Alive(size_t output, const Tensor& t, const Stats& stats) const {
+  if (t.size() == 0 || !stats.finite || std::fabs(stats.lo) > limits_.max_abs ||
+      std::fabs(stats.hi) > limits_.max_abs)
+    return false;
+  if (output != 0 || !varies_ || spec_.Has(kReadsShape)) return true;
+  if (stats.constant && t.size() > 1) return false;
+  double largest = std::max(std::fabs(stats.lo), std::fabs(stats.hi));
+  return !IsFloat(t.dtype()) || largest >= limits_.min_abs;
+}
+
+bool Trial::Stable() const {
+  if (!limits_.perturb) return true;
+  bool floats = false, inexact = false, decides = spec_.Has(kDiscontinuous);
+  for (int id : inputs_) {
+    bool computed = id >= 0 && IsFloat(values_[id].dtype) && values_[id].varies;
+    floats |= computed;
+    inexact |= computed && !values_[id].exact;
+  }
+  for (size_t i = 0; i < out_.size(); ++i)
+    decides |= Wanted(i) && !IsFloat(out_[i][0].native.dtype());
+  // Decisions on what is only known up to rounding are looked at from both sides on all samples.
+  if (inexact && decides) {
+    for (int s = 0; s < kSamples; ++s) {
+      if (!Steadfast(s, false, false) || !Steadfast(s, true, false)) return false;
+    }
+    return true;
+  }
+  // A division by a variance of nearly 0 is ill-conditioned even where float and double happen to
+  // agree.
+  if (!floats || decides || spec_.accuracy == Accuracy::kExact) return true;
+  return Steadfast(0, false, true);
+}
+
+bool Trial::Steadfast(int sample, bool flip, bool move_exact) const {
+  std::vector<Tensor> moved(inputs_.size());
+  Args args(inputs_.size(), nullptr);
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (inputs_[i] < 0) continue;
+    const GenValue& v = values_[inputs_[i]];
+    const Tensor& wide = v.samples[sample].wide;
+    bool move = v.varies && (move_exact || !v.exact) && IsFloat(v.dtype);
+    if (move) moved[i] = Perturbed(wide, i, flip);
+    args[i] = move ? &moved[i] : &wide;
+  }
+  Result<Tensors> r = Evaluate(args);
+  if (!r.ok()) return false;
+  for (size_t i = 0; i < out_.size(); ++i) {
+    if (Wanted(i) && !Steady((*r)[i], out_[i][sample].wide)) return false;
+  }
+  return true;
+}
+
+}  // namespace assay
