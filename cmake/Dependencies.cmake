@@ -9,6 +9,18 @@ find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 
+# Small tensors and shapes come and go by the million, which mimalloc serves in half the time of
+# glibc's malloc. Not with sanitizers, which bring their own.
+set(ASSAY_ALLOCATOR "")
+if(ASSAY_MIMALLOC AND NOT ASSAY_SANITIZE)
+  find_package(mimalloc QUIET)
+  if(mimalloc_FOUND)
+    set(ASSAY_ALLOCATOR mimalloc)
+  else()
+    message(STATUS "mimalloc not found: the programs use the C library's malloc")
+  endif()
+endif()
+
 # assay_find_optional(<setting> <package> <out>): <out> says whether what <setting> (ON, OFF, AUTO)
 # governs is to be built. ON makes the package required.
 macro(assay_find_optional setting package out)

@@ -1,5 +1,7 @@
 #include "gen/builder.h"
 
+#include <cmath>
+
 namespace assay {
 namespace {
 
@@ -34,6 +36,8 @@ int GraphBuilder::AddInput(Choices& choices, DType dtype, const Shape& shape) {
     v.samples[s] = Sample::Of(DrawInput(choices, dtype, shape));
     if (s > 0) v.samples[s].native = Tensor();
   }
+  Stats stats = Measure(v.samples[0].native);
+  v.largest = std::max(std::fabs(stats.lo), std::fabs(stats.hi));
   return Append(std::move(v));
 }
 
@@ -79,6 +83,7 @@ int GraphBuilder::AddNode(const OpSpec& spec, Node node, const std::vector<int>&
     v.name = node.outputs[i];
     v.producer = index;
     v.samples = std::move(trial.output(i));
+    v.largest = trial.largest();
     Describe(spec, node, inputs, static_cast<int>(i), &v);
     n.outputs.push_back(Append(std::move(v)));
   }

@@ -27,6 +27,7 @@ struct GenValue {
   int first_reader = -1;  // the least index of a node that reads it
   bool exact = true;      // every correct runtime computes these very bits
   bool varies = true;     // depends on the graph inputs' values
+  double largest = 0;     // magnitude, in the first sample
   bool retired = false;   // has no samples any more, but for what the finished model needs
   Range range;
   // The first in its own type and in double, the others in double alone.

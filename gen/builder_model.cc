@@ -6,7 +6,7 @@
 namespace assay {
 namespace {
 
-constexpr int kReplaceSpan = 64;     // nodes among which the readers of a replaced input lie
+constexpr int kReplaceSpan = 64;    // nodes among which the readers of a replaced input lie
 constexpr size_t kMaxAffected = 8;  // nodes that are evaluated again
 
 }  // namespace
@@ -95,6 +95,7 @@ bool GraphBuilder::Redo(int node) {
     GenValue& v = values_[g.outputs[i]];
     if (trial.output(i)[0].native.shape() != v.shape()) return false;
     v.samples = std::move(trial.output(i));
+    v.largest = trial.largest();
     Describe(*g.spec, *g.node, g.inputs, static_cast<int>(i), &v);
   }
   return true;

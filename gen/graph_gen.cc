@@ -16,7 +16,7 @@ namespace {
 constexpr int kTriesPerStep = 40;  // plans tried before a step gives up
 constexpr int kTriesPerRow = 6;    // of them with one operator
 constexpr int kValueTries = 12;
-constexpr int kProducerTries = 4;
+constexpr int kProducerTries = 3;
 constexpr int kMaxProducerDepth = 2;
 constexpr size_t kLiveValues = 64;  // that may be read, in a long graph
 
@@ -53,8 +53,8 @@ class Generator {
 
  private:
   int64_t DrawSize() {
-    int64_t size = choices_.PickOf<int64_t>({32, 32, 64, 64, 64, 128, 128, 256, 256, 512, 1024});
-    if (choices_.Chance(0.02)) size = 4096;
+    int64_t size = choices_.PickOf<int64_t>({24, 32, 32, 48, 64, 64, 64, 96, 128, 256});
+    if (choices_.Chance(0.04)) size = choices_.PickOf<int64_t>({512, 1024, 4096});
     // What a long graph holds and computes grows with its length already.
     if (options_.nodes > 100) size = std::min<int64_t>(size, 256);
     return std::min(size, std::max<int64_t>(options_.max_elements, 1));
@@ -65,18 +65,10 @@ class Generator {
   }
 
   Status ChooseRows() {
-    auto listed = [](const std::vector<std::string>& names, const std::string& name) {
-      return std::find(names.begin(), names.end(), name) != names.end();
-    };
-    for (const Row& row : Catalog::Of(options_.opset).rows()) {
-      if (!options_.ops.empty() && !listed(options_.ops, row.spec->name)) continue;
-      if (listed(options_.exclude, row.spec->name)) continue;
-      palette_.Add(row, options_.even ? 1 : row.weight);
-    }
-    if (palette_.empty())
-      return Usage("the options leave no operator that can be generated at opset " +
-                   std::to_string(options_.opset));
-    return {};
+    palette_ = Palette::Of(options_.opset, options_.ops, options_.exclude, options_.even);
+    if (!palette_->empty()) return {};
+    return Usage("the options leave no operator that can be generated at opset " +
+                 std::to_string(options_.opset));
   }
 
   void AddFirstInput() {
@@ -101,6 +93,11 @@ class Generator {
     const std::vector<int>& live = builder_.live();
     if (live.empty()) return -1;
     size_t n = live.size(), half = n / 2;
+    // What has waited longest: else a long graph would end in hundreds of outputs.
+    for (size_t i = 0; n > kLiveValues / 2 && !row && i < n && choices_.Chance(0.9); ++i) {
+      const GenValue& v = builder_.value(live[i]);
+      if (v.uses == 0 && v.kind == GenValue::Kind::kNode && Readable(row, v)) return live[i];
+    }
     for (int i = 0; i < kValueTries; ++i) {
       bool older = half > 0 && choices_.Below(3) == 0;
       int id = live[older ? choices_.Below(half) : half + choices_.Below(n - half)];
@@ -120,11 +117,14 @@ class Generator {
   // An operator that reads the value.
   const Row* PickReader(int value) {
     const GenValue& v = builder_.value(value);
-    const Palette::List& list = palette_.Readers(v.dtype, v.rank());
+    const Palette::List& list = palette_->Readers(v.dtype, v.rank());
     if (!chooser_ || list.rows.empty()) return Palette::Draw(choices_, list);
-    std::vector<double> weights = list.weights;
+    std::vector<double> weights;
     std::vector<const OpSpec*> specs;
-    for (const Row* row : list.rows) specs.push_back(row->spec);
+    for (size_t i = 0; i < list.rows.size(); ++i) {
+      specs.push_back(list.rows[i]->spec);
+      weights.push_back(list.weight(i));
+    }
     chooser_->Weigh(ProducerOf(value), specs, weights);
     Palette::List weighed;
     for (size_t i = 0; i < weights.size(); ++i) {
@@ -180,7 +180,7 @@ class Generator {
         value = PickValue(nullptr);
         row = value < 0 ? nullptr : PickReader(value);
       } else {
-        if (!wanted) wanted = Palette::Draw(choices_, palette_.All()), tries = 0;
+        if (!wanted) wanted = Palette::Draw(choices_, palette_->All()), tries = 0;
         row = wanted;
         value = ValueFor(*row);
         if (++tries == kTriesPerRow) wanted = nullptr;
@@ -244,14 +244,21 @@ class Generator {
     Shape shape = type.StaticShape();
     bool mixes = spec.Has(kBroadcasts) || spec.InputAt(i).arity == Arity::kVariadic || i == 0;
     bool room = static_cast<int>(builder_.nodes().size()) < options_.nodes;
-    bool constant = demand.constant || choices_.Chance(i == 0 ? 0.1 : mixes ? 0.3 : 0.8);
-    if (!constant && depth < kMaxProducerDepth && room && choices_.Chance(0.5)) {
+    // What a producer makes has to depend on the graph's inputs.
+    bool must_vary = i == 0 && depth > 0;
+    bool constant = demand.constant || (!must_vary && choices_.Chance(i == 0  ? 0.1
+                                                                      : mixes ? 0.3
+                                                                              : 0.8));
+    bool no_input = builder_.inputs() >= max_inputs_;
+    if (!constant && depth < kMaxProducerDepth && room &&
+        choices_.Chance(must_vary && no_input ? 1 : 0.35)) {
       int made = Produce(type, scope_, depth + 1);
       if (made >= 0) return Guarded(made, demand);
     }
-    if (!constant && builder_.inputs() < max_inputs_ && type.dims.size() <= kMaxRank) {
+    if (!constant && !no_input && type.dims.size() <= kMaxRank) {
       return Guarded(builder_.AddInput(choices_, type.dtype, shape), demand);
     }
+    if (must_vary) return kRefused;
     return builder_.AddConstant(
         DrawWeight(choices_, type.dtype, shape, demand.range, WeightScale(spec, shape)));
   }
@@ -270,8 +277,9 @@ class Generator {
   // ---- backward insertion ----
 
   // A new node whose first output has exactly that type; -1 when none was found.
-  int Produce(const TypeInfo& want, const Scope& scope, int depth) {
-    const Palette::List& makers = palette_.Makers(want.dtype);
+  int Produce(const TypeInfo& want, Scope scope, int depth) {
+    scope.fresh = builder_.inputs() < max_inputs_ || depth < kMaxProducerDepth;
+    const Palette::List& makers = palette_->Makers(want.dtype);
     for (int i = 0; i < kProducerTries; ++i) {
       const Row* row = Palette::Draw(choices_, makers);
       if (!row) return -1;
@@ -298,7 +306,7 @@ class Generator {
     size_t before = builder_.nodes().size();
     ++max_inputs_;  // the one that goes makes room for the one that comes
     scope_ = {true, id};
-    int made = Produce(builder_.value(id).type(), scope_, 0);
+    int made = Produce(builder_.value(id).type(), scope_, 1);
     scope_ = {};
     --max_inputs_;
     if (made >= 0) builder_.Replace(id, made);  // what was made stays in any case
@@ -311,7 +319,7 @@ class Generator {
   GraphBuilder builder_;
   int64_t max_elements_;
   Planner planner_;
-  Palette palette_;
+  std::shared_ptr<const Palette> palette_;
   Scope scope_;  // of existing values, while a producer's operands are made
   int max_inputs_ = 0;
 };

@@ -87,7 +87,8 @@ int Lift(Choices& choices, GraphBuilder& b, int id, double lo) {
   if (positive < 0) positive = Unary(b, "Abs", id);
   if (positive < 0) return -1;
   double offset = std::max(lo, 0.0) + choices.PickOf({0.25, 0.5, 1.0});
-  return Binary(b, "Add", positive, offset);
+  bool subtract = choices.Chance(0.4);
+  return subtract ? Binary(b, "Sub", positive, -offset) : Binary(b, "Add", positive, offset);
 }
 
 }  // namespace

@@ -1,43 +1,66 @@
 #include "gen/palette.h"
 
 #include <algorithm>
+#include <map>
+#include <mutex>
+#include <tuple>
 
 namespace assay {
+namespace {
+
+constexpr size_t kKept = 64;  // palettes; whoever asks for more has them made anew
+
+bool Listed(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
 
 void Palette::List::Add(const Row* row, double weight) {
   rows.push_back(row);
-  weights.push_back(weight);
   upto.push_back((upto.empty() ? 0 : upto.back()) + weight);
 }
 
-void Palette::Add(const Row& row, double weight) { all_.Add(&row, weight); }
-
-const Palette::List& Palette::Readers(DType dtype, int rank) {
-  size_t type = static_cast<size_t>(dtype);
-  if (type >= kTypes || rank < 0 || rank > kMaxRank) return none_;
-  std::unique_ptr<List>& list = readers_[type * kRanks + static_cast<size_t>(rank)];
-  if (list) return *list;
-  list = std::make_unique<List>();
-  for (size_t i = 0; i < all_.rows.size(); ++i) {
-    const Row* row = all_.rows[i];
-    if (row->Takes(dtype) && row->TakesRank(rank)) list->Add(row, all_.weights[i]);
+void Palette::Add(const Row& row, double weight) {
+  all_.Add(&row, weight);
+  for (size_t t = 0; t < kTypes; ++t) {
+    DType dtype = static_cast<DType>(t);
+    for (size_t r = 0; row.Takes(dtype) && r < kRanks; ++r) {
+      if (row.TakesRank(static_cast<int>(r))) readers_[t * kRanks + r].Add(&row, weight);
+    }
+    // A draw callback goes from inputs to outputs alone.
+    bool makes = !row.spec->draw && Contains(row.spec->OutputAt(0).types, dtype);
+    if (makes) makers_[t].Add(&row, weight);
   }
-  return *list;
 }
 
-const Palette::List& Palette::Makers(DType dtype) {
-  size_t type = static_cast<size_t>(dtype);
-  if (type >= kTypes) return none_;
-  std::unique_ptr<List>& list = makers_[type];
-  if (list) return *list;
-  list = std::make_unique<List>();
-  for (size_t i = 0; i < all_.rows.size(); ++i) {
-    const Row* row = all_.rows[i];
-    // A draw callback goes from inputs to outputs alone.
-    bool makes = !row->spec->draw && Contains(row->spec->OutputAt(0).types, dtype);
-    if (makes) list->Add(row, all_.weights[i]);
+std::shared_ptr<const Palette> Palette::Of(int opset, const std::vector<std::string>& only,
+                                           const std::vector<std::string>& exclude, bool even) {
+  using Key = std::tuple<int, std::vector<std::string>, std::vector<std::string>, bool>;
+  static std::mutex mutex;
+  static std::map<Key, std::shared_ptr<const Palette>> kept;
+  const Catalog& catalog = Catalog::Of(opset);
+  std::lock_guard<std::mutex> lock(mutex);
+  Key key(opset, only, exclude, even);
+  if (auto it = kept.find(key); it != kept.end()) return it->second;
+  auto palette = std::make_shared<Palette>();
+  for (const Row& row : catalog.rows()) {
+    bool wanted = only.empty() || Listed(only, row.spec->name);
+    if (wanted && !Listed(exclude, row.spec->name)) palette->Add(row, even ? 1 : row.weight);
   }
-  return *list;
+  if (kept.size() >= kKept) kept.clear();
+  return kept[key] = std::move(palette);
+}
+
+const Palette::List& Palette::Readers(DType dtype, int rank) const {
+  size_t type = static_cast<size_t>(dtype);
+  if (type >= kTypes || rank < 0 || rank > kMaxRank) return none_;
+  return readers_[type * kRanks + static_cast<size_t>(rank)];
+}
+
+const Palette::List& Palette::Makers(DType dtype) const {
+  size_t type = static_cast<size_t>(dtype);
+  return type < kTypes ? makers_[type] : none_;
 }
 
 const Row* Palette::Draw(Choices& choices, const List& list) {

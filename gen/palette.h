@@ -1,10 +1,10 @@
-// Palette: the rows that one model is made of, drawn by weight: any, those that can read a value of
-// some type and rank, those that make some type. Lists are gathered when first asked for.
+// Palette: the rows that models of some options are made of, drawn by weight: any, those that can
+// read a value of some type and rank, those that make some type.
 #pragma once
 
 #include <array>
 #include <memory>
-#include <span>
+#include <string>
 #include <vector>
 
 #include "gen/catalog.h"
@@ -14,29 +14,34 @@ namespace assay {
 
 class Palette {
  public:
-  // Rows in the order in which they are added, the same for everybody who adds the same.
-  void Add(const Row& row, double weight);
-  bool empty() const { return all_.rows.empty(); }
-
   struct List {
     std::vector<const Row*> rows;
-    std::vector<double> weights, upto;  // of each row; sums up to and with it
+    std::vector<double> upto;  // the sum of the weights up to and with each row
     void Add(const Row* row, double weight);
+    double weight(size_t i) const { return upto[i] - (i ? upto[i - 1] : 0); }
   };
+
+  // The rows of an operator set, without those excluded, or those in `only` alone unless that is
+  // empty. `even`: all weights are 1. Thread-safe; kept for the next who asks for the same.
+  static std::shared_ptr<const Palette> Of(int opset, const std::vector<std::string>& only,
+                                           const std::vector<std::string>& exclude, bool even);
+
+  bool empty() const { return all_.rows.empty(); }
   const List& All() const { return all_; }
-  const List& Readers(DType dtype, int rank);
+  const List& Readers(DType dtype, int rank) const;
   // Rows whose first output can have that type and that a Planner can plan from it.
-  const List& Makers(DType dtype);
+  const List& Makers(DType dtype) const;
 
   // Null when the list is empty.
   static const Row* Draw(Choices& choices, const List& list);
 
  private:
   static constexpr size_t kTypes = kDTypeCount, kRanks = kMaxRank + 1;
-  List all_;
-  List none_;
-  std::array<std::unique_ptr<List>, kTypes * kRanks> readers_;
-  std::array<std::unique_ptr<List>, kTypes> makers_;
+  void Add(const Row& row, double weight);
+
+  List all_, none_;
+  std::array<List, kTypes * kRanks> readers_;
+  std::array<List, kTypes> makers_;
 };
 
 }  // namespace assay

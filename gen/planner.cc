@@ -8,8 +8,8 @@
 namespace assay {
 namespace {
 
-constexpr int kAttrTries = 5;
-constexpr int kReuseTries = 8;
+constexpr int kAttrTries = 4;
+constexpr int kReuseTries = 5;
 constexpr int kMaxVariadic = 4;
 const Dim kAnyExtent(1, 64);
 
@@ -245,6 +245,26 @@ std::vector<Dim> Planner::BroadcastShape(const TypeInfo& other) {
   return dims;
 }
 
+// Can the extents go together in numpy broadcasting?
+bool Planner::Broadcasts(const TypeInfo& a, const Shape& b) {
+  for (size_t i = 1; i <= std::min(a.dims.size(), b.size()); ++i) {
+    const Dim& d = a.dims[a.dims.size() - i];
+    int64_t e = b[b.size() - i];
+    if (d.known() && d.value() != e && d.value() != 1 && e != 1) return false;
+  }
+  return true;
+}
+
+bool Planner::AnyReusable(const TypeInfo& want, const TypeInfo& input) const {
+  bool alike = row_->spec->Has(kElementwise) && !row_->spec->Has(kBroadcasts);
+  const std::vector<int>& ids = scope_.inputs_only ? builder_.input_ids() : builder_.live();
+  return std::any_of(ids.begin(), ids.end(), [&](int id) {
+    const GenValue& v = builder_.value(id);
+    if (v.dtype != input.dtype || v.rank() != static_cast<int>(input.dims.size())) return false;
+    return !alike || want.StaticShape() == v.shape();
+  });
+}
+
 // An existing value for input i, when the rule can still hold with it. Unread ones first, so that
 // branches join.
 bool Planner::ReuseValue(Plan* plan, int input) {
@@ -266,6 +286,9 @@ bool Planner::ReuseValue(Plan* plan, int input) {
     // An input that nobody reads any more was replaced.
     if (scope_.inputs_only && v.uses == 0) continue;
     ++tries;
+    // Cheaper than to ask the rule.
+    const TypeInfo& other = problem_.inputs[input == 0 ? problem_.inputs.size() - 1 : 0];
+    if (plan->spec->Has(kBroadcasts) && !Broadcasts(other, v.shape())) continue;
     problem_.inputs[input] = v.type();
     if (checker.Run() == Truth::kFalse) continue;
     plan->operands[input].value = id;
@@ -363,6 +386,8 @@ bool Planner::Backward(const Row& row, const TypeInfo& want, const Scope& scope,
     problem_.inputs[i] = {t, true, std::vector<Dim>(r, kAnyExtent)};
   }
   problem_.want = &want;
+  // One that must be reused is looked for first: without it all else is in vain.
+  if (!scope.fresh && !AnyReusable(want, problem_.inputs[0])) return false;
   if (!DrawAttributes(plan, rank)) return false;
   AddOptional(plan);
   if (spec.Has(kBroadcasts)) {
@@ -374,8 +399,9 @@ bool Planner::Backward(const Row& row, const TypeInfo& want, const Scope& scope,
           want.dims.end());
     }
   }
-  bool reused = choices_.Chance(options_.reuse) && ReuseValue(plan, 0);
-  if (!reused) plan->operands[0].fresh = true;
+  bool reused = (!scope.fresh || choices_.Chance(options_.reuse)) && ReuseValue(plan, 0);
+  if (!reused && !scope.fresh) return false;
+  plan->operands[0].fresh = !reused;
   return FillOperands(plan, 0) && Finish(plan, &want);
 }
 

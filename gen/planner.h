@@ -26,6 +26,7 @@ struct Operand {
 struct Scope {
   bool inputs_only = false;
   int except = -1;
+  bool fresh = true;  // Backward: may the first operand be something fresh? Else it is one of them
 };
 
 struct Plan {
@@ -64,6 +65,8 @@ class Planner {
   void AddOptional(Plan* plan);
   bool FillOperands(Plan* plan, int slot);
   static bool Reads(const Plan& plan, int id);
+  bool AnyReusable(const TypeInfo& want, const TypeInfo& input) const;
+  static bool Broadcasts(const TypeInfo& a, const Shape& b);
   bool ReuseValue(Plan* plan, int input);
   std::vector<Dim> BroadcastShape(const TypeInfo& other);
   bool Finish(Plan* plan, const TypeInfo* want);

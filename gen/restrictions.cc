@@ -13,7 +13,8 @@ struct RowRestriction {
 };
 constexpr RowRestriction kRows[] = {
     {"Erf", kAny, kInts, kAny},  // runtimes refuse integers
-    // ONNX Runtime 1.30 writes it out as a Cast and then mistakes the type of its own casts around float16.
+    // ONNX Runtime 1.30 writes it out as a Cast and then mistakes the type of its own casts around
+    // float16.
     {"CastLike", kAny, Bit(DType::kFloat16), kAny},
     // How the real result becomes an integer is not specified.
     {"ReduceLogSumExp", kAny, kInts, kAny},

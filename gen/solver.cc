@@ -14,7 +14,7 @@ constexpr int64_t kMaxExtent = 64;  // of a solved extent
 
 struct Unknown {
   Dim* slot;
-  Dim given, range;  // as it came, and as it is searched
+  Dim given, range;          // as it came, and as it is searched
   const AttrDomain* domain;  // null: an extent
   int64_t hint;              // the extent on this axis of a type that may be alike; 0: none
 };

@@ -22,8 +22,8 @@ struct Problem {
   std::vector<TypeInfo> inputs;       // rank and type decided; dtype kUndefined: absent
   std::vector<const Tensor*> values;  // constants among the inputs, or null
   UnknownAttrs attributes;            // each within its domain
-  const TypeInfo* want = nullptr;  // the type that output 0 has to have, when set
-  int64_t max_elements = 1 << 12;  // of every solved input and every output
+  const TypeInfo* want = nullptr;     // the type that output 0 has to have, when set
+  int64_t max_elements = 1 << 12;     // of every solved input and every output
 };
 
 // Intervals for an attribute of which nothing is known but its domain; empty when it is not an

@@ -1,7 +1,7 @@
 // Trial: one node of a graph in the making, run on the samples of what it reads and judged: finite,
 // of a sane size, alive, well-conditioned. It runs in its own types on the first sample and in
-// double on all, plus once or twice on moved inputs where rounding could matter; the cheapest checks
-// come first, so that most refusals cost one run.
+// double on all, plus once or twice on moved inputs where rounding could matter; the cheapest
+// checks come first, so that most refusals cost one run.
 //
 // Thread rule: a trial belongs to one thread.
 #pragma once
@@ -39,6 +39,7 @@ class Trial {
   bool varies() const { return varies_; }
   // The samples of output `i`, after Run.
   std::array<Sample, kSamples>& output(size_t i) { return out_[i]; }
+  double largest() const { return largest_; }
 
  private:
   using Tensors = std::vector<Tensor>;
@@ -51,6 +52,7 @@ class Trial {
   bool Wanted(size_t output) const { return !node_.outputs[output].empty(); }
   bool Alive(size_t output, const Tensor& t, const Stats& stats) const;
   bool Stable() const;
+  bool Tame() const;
   // Does sample `sample` stay (nearly) the same when the inputs move by what rounding could
   // explain?
   bool Steadfast(int sample, bool flip, bool move_exact) const;
@@ -61,6 +63,7 @@ class Trial {
   const std::vector<int>& inputs_;
   int opset_;
   const ValueLimits& limits_;
+  double largest_ = 0;      // magnitude in the first sample's outputs
   bool varies_ = false;     // some input does
   bool floats_ = false;     // some input or output is computed with
   bool all_exact_ = false;  // double is the type of every float: native and double are the same

@@ -108,11 +108,11 @@ const BoundingOf& FindBounding(const std::string& op) {
     for (const FixedRange& f : kFixedRanges) t[f.name] = {Bounding::kFixed, Between(f.lo, f.hi)};
     for (const char* op : {"Concat", "Max", "Min", "Mean"}) t[op].how = Bounding::kJoin;
     for (const char* op :
-         {"Identity",       "Reshape",   "Transpose",  "Flatten",      "Squeeze",
-          "Unsqueeze",      "Slice",     "Split",      "Gather",       "GatherElements",
-          "GatherND",       "Expand",    "Tile",       "DepthToSpace", "SpaceToDepth",
-          "ReduceMax",      "ReduceMin", "ReduceMean", "MaxPool",      "GlobalAveragePool",
-          "GlobalMaxPool",  "Dropout",   "Compress"})
+         {"Identity",      "Reshape",   "Transpose",  "Flatten",      "Squeeze",
+          "Unsqueeze",     "Slice",     "Split",      "Gather",       "GatherElements",
+          "GatherND",      "Expand",    "Tile",       "DepthToSpace", "SpaceToDepth",
+          "ReduceMax",     "ReduceMin", "ReduceMean", "MaxPool",      "GlobalAveragePool",
+          "GlobalMaxPool", "Dropout",   "Compress"})
       t[op].how = Bounding::kFirst;
     t["Add"].how = Bounding::kAdd;
     t["Sub"].how = Bounding::kSub;
@@ -206,8 +206,8 @@ Range RangeOf(const Tensor& t) {
 
 namespace {
 
-// About normal: mean 0, variance 1, within 3.5. One draw of bits, where Choices::Normal takes three:
-// elements of tensors are most of what a model draws.
+// About normal: mean 0, variance 1, within 3.5. One draw of bits, where Choices::Normal takes
+// three: elements of tensors are most of what a model draws.
 double DrawNormal(Choices& choices) {
   constexpr double kStretch = 1.7320508075688772;  // four uniforms have variance 1/3
   uint64_t x = choices.Bits();
@@ -319,8 +319,8 @@ Tensor Perturbed(const Tensor& t, uint64_t salt, bool flip) {
   for (int64_t i = 0; i < out.size(); ++i) {
     // Steps of different sizes: equal ones would leave a constant part constant.
     state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-    double step = kNudge * std::max(1.0, std::fabs(data[i])) *
-                  (1 + static_cast<double>(state >> 56) / 256);
+    double step =
+        kNudge * std::max(1.0, std::fabs(data[i])) * (1 + static_cast<double>(state >> 56) / 256);
     data[i] += ((state >> 55 & 1) != 0) == flip ? step : -step;
   }
   return out;

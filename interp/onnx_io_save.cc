@@ -275,7 +275,10 @@ Status SaveModel(const Model& model, const std::string& path, const SaveOptions&
 Result<std::string> SerializeModel(const Model& model) {
   if (int64_t bytes = onnx_io::InlineBytes(model); bytes > onnx_io::kMaxInline)
     return onnx_io::TooLarge(bytes);
-  google::protobuf::Arena arena;
+  // Blocks that hold a small model: protobuf's own begin at 256 bytes.
+  google::protobuf::ArenaOptions blocks;
+  blocks.start_block_size = 16 << 10;
+  google::protobuf::Arena arena(blocks);
   auto* p = google::protobuf::Arena::CreateMessage<onnx::ModelProto>(&arena);
   TRY(onnx_io::PutModel(model, nullptr, p));
   return onnx_io::ToBytes(*p);
