@@ -9,6 +9,7 @@
 #include "fuzz/case_run.h"
 #include "fuzz/convert.h"
 #include "gen/graph_gen.h"
+#include "gen/plant.h"
 #include "interp/onnx_io.h"
 #include "oracle/repair.h"
 #include "oracle/verify.h"
@@ -34,6 +35,16 @@ const char* CodeName(Code c) {
       return "interrupted";
   }
   return "";
+}
+
+// The source of case `index`: it begins with a link of operators that coverage wants.
+Result<Generated> GenerateSource(const CaseOptions& options, int64_t index) {
+  GenOptions gen = TRY(GenOptions::Profile(options.profile));
+  gen.nodes = options.nodes;
+  uint64_t number = static_cast<uint64_t>(index);
+  WantLink(&gen, options.seed, number);
+  Choices choices(MixSeeds(MixSeeds(options.seed, number), kGenerateStream));
+  return GenerateCase(choices, gen);
 }
 
 }  // namespace
@@ -93,11 +104,7 @@ bool CaseRun::Fail(const char* phase, const Error& e, bool always) {
 
 bool CaseRun::Generate() {
   PhaseClock clock(ms(Phase::kGenerate));
-  Result<GenOptions> gen = GenOptions::Profile(options_.profile);
-  if (!gen.ok()) return Fail("generate", gen.error());
-  gen->nodes = options_.nodes;
-  Choices choices(Seed(kGenerateStream));
-  Result<Generated> g = GenerateCase(choices, *gen);
+  Result<Generated> g = GenerateSource(options_, record().index);
   if (!g.ok()) return Fail("generate", g.error());
   r_.source = std::move(g->model);
   r_.inputs = std::move(g->inputs);
@@ -318,10 +325,7 @@ CaseResult RunCase(const CaseOptions& options, const CaseCommands& commands, int
 }
 
 Result<Flow> SourceFlow(const CaseOptions& options, int64_t index) {
-  GenOptions gen = TRY(GenOptions::Profile(options.profile));
-  gen.nodes = options.nodes;
-  Choices choices(MixSeeds(MixSeeds(options.seed, static_cast<uint64_t>(index)), kGenerateStream));
-  Generated g = TRY(GenerateCase(choices, gen));
+  Generated g = TRY(GenerateSource(options, index));
   return FlowOf(g.model.graph);
 }
 

@@ -33,14 +33,20 @@ class Prober {
       p.values.push_back(nullptr);
     }
     for (int i = 0; i < kAttrTries; ++i) {
+      std::vector<TypeInfo> outputs;
       if (DrawRequired(ranks.empty() ? 0 : ranks[0], &p) &&
-          (assumed_ || CheckRule(p) != Truth::kFalse)) {
+          (assumed_ || CheckRule(p, &outputs) != Truth::kFalse)) {
+        bool known = !assumed_ && !outputs.empty() && outputs[0].ranked;
+        made_ranks_ |= known ? 1u << std::min<size_t>(outputs[0].dims.size(), 31) : kAllRanks;
         return true;
       }
       if (!drawn_) break;
     }
     return false;
   }
+
+  // Of output 0, in what was found feasible so far: bit r for rank r.
+  uint32_t made_ranks() const { return made_ranks_; }
 
   std::vector<std::vector<int8_t>> Vectors(int first) {
     std::vector<std::vector<int8_t>> found;
@@ -94,9 +100,11 @@ class Prober {
     return true;
   }
 
+  static constexpr uint32_t kAllRanks = (1u << (kMaxRank + 1)) - 1;
   const OpSpec& spec_;
   Choices choices_;
   Node node_;
+  uint32_t made_ranks_ = 0;
   int required_ = 0;
   bool drawn_ = false;    // an attribute was drawn: another draw may do better
   bool assumed_ = false;  // the rule can't be asked
@@ -169,6 +177,7 @@ const Row* RowOf(const OpSpec& spec) {
     row.ranks[r] = prober.Vectors(r);
     any |= !row.ranks[r].empty();
   }
+  row.made_ranks = prober.made_ranks();
   if (any) it->second = std::make_unique<Row>(std::move(row));
   return it->second.get();
 }

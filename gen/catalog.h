@@ -20,6 +20,7 @@ struct Row {
   int max_outputs = 1 << 10;
   // Ranks of the required inputs that the rule does not exclude, by the rank of input 0.
   std::array<std::vector<std::vector<int8_t>>, kMaxRank + 1> ranks;
+  uint32_t made_ranks = 0;  // bit r: output 0 may have rank r
 
   bool Takes(DType dtype) const { return Contains(input_types, dtype); }
   bool TakesRank(int rank) const { return rank >= 0 && rank <= kMaxRank && !ranks[rank].empty(); }

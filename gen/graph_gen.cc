@@ -8,6 +8,7 @@
 #include "gen/guards.h"
 #include "gen/palette.h"
 #include "gen/planner.h"
+#include "gen/plant.h"
 #include "gen/recipe.h"
 
 namespace assay {
@@ -22,10 +23,9 @@ constexpr size_t kLiveValues = 64;  // that may be read, in a long graph
 
 class Generator {
  public:
-  Generator(Choices& choices, const GenOptions& options, OpChooser* chooser)
+  Generator(Choices& choices, const GenOptions& options)
       : choices_(choices),
         options_(options),
-        chooser_(chooser),
         builder_(options.opset, options.values),
         max_elements_(DrawSize()),
         planner_(choices, builder_, options, max_elements_) {
@@ -36,6 +36,7 @@ class Generator {
     TRY(ChooseRows());
     int target = std::max(1, options_.nodes), failures = 0;
     AddFirstInput();
+    bool planted = Plant();
     while (static_cast<int>(builder_.nodes().size()) < target && failures < 5) {
       bool added = builder_.nodes().size() > 1 && choices_.Chance(options_.backward / 2)
                        ? ReplaceInput()
@@ -45,7 +46,7 @@ class Generator {
     }
     if (builder_.nodes().empty())
       return LimitHit("no operator could be placed; allow more operators or types");
-    Generated g{builder_.Finish(), builder_.InputSample(), builder_.OutputSample()};
+    Generated g{builder_.Finish(), builder_.InputSample(), builder_.OutputSample(), planted};
     g.model.ir_version = IrVersionFor(options_.opset);
     g.model.producer = "assay";
     return g;
@@ -79,10 +80,6 @@ class Generator {
 
   // ---- choosing an operator and a value ----
 
-  const OpSpec* ProducerOf(int id) const {
-    int n = builder_.value(id).producer;
-    return n < 0 ? nullptr : builder_.nodes()[n].spec;
-  }
   static bool Readable(const Row* row, const GenValue& v) {
     return v.rank() <= kMaxRank && (!row || (row->Takes(v.dtype) && row->TakesRank(v.rank())));
   }
@@ -117,20 +114,7 @@ class Generator {
   // An operator that reads the value.
   const Row* PickReader(int value) {
     const GenValue& v = builder_.value(value);
-    const Palette::List& list = palette_->Readers(v.dtype, v.rank());
-    if (!chooser_ || list.rows.empty()) return Palette::Draw(choices_, list);
-    std::vector<double> weights;
-    std::vector<const OpSpec*> specs;
-    for (size_t i = 0; i < list.rows.size(); ++i) {
-      specs.push_back(list.rows[i]->spec);
-      weights.push_back(list.weight(i));
-    }
-    chooser_->Weigh(ProducerOf(value), specs, weights);
-    Palette::List weighed;
-    for (size_t i = 0; i < weights.size(); ++i) {
-      if (weights[i] > 0) weighed.Add(list.rows[i], weights[i]);
-    }
-    return Palette::Draw(choices_, weighed);
+    return Palette::Draw(choices_, palette_->Readers(v.dtype, v.rank()));
   }
 
   // An existing value that the row can read first; else a new graph input, while there may be more,
@@ -164,6 +148,22 @@ class Generator {
     return false;
   }
 
+  // ---- a wanted sequence ----
+
+  bool Plant() {
+    std::vector<const Row*> wanted;
+    for (const std::string& name : options_.sequence) {
+      const Row* row = palette_->Find(name);
+      if (!row) return false;
+      wanted.push_back(row);
+    }
+    planting_ = true;
+    bool planted = PlantSequence(choices_, builder_, planner_, wanted, options_,
+                                 [this](Plan& plan) { return Place(plan, 0); });
+    planting_ = false;
+    return planted;
+  }
+
   // ---- forward insertion ----
 
   // Half of the steps begin with a value and ask who reads it; the others begin with an operator
@@ -175,7 +175,7 @@ class Generator {
       GraphBuilder::Mark mark = builder_.Here();
       const Row* row = nullptr;
       int value = -1;
-      bool by_value = chooser_ || (!wanted && choices_.Chance(options_.by_value));
+      bool by_value = !wanted && choices_.Chance(options_.by_value);
       if (by_value) {
         value = PickValue(nullptr);
         row = value < 0 ? nullptr : PickReader(value);
@@ -211,14 +211,6 @@ class Generator {
       ids.push_back(id);
     }
     int out = builder_.AddNode(*plan.spec, std::move(plan.node), ids);
-    if (out >= 0 && chooser_) {
-      std::vector<const OpSpec*> producers;
-      for (int id : ids) {
-        const OpSpec* p = id < 0 ? nullptr : ProducerOf(id);
-        if (p) producers.push_back(p);
-      }
-      chooser_->Added(*plan.spec, producers);
-    }
     return out;
   }
 
@@ -229,7 +221,9 @@ class Generator {
     if (o.constant) return builder_.AddConstant(*std::move(o.constant));
     Demand demand = DemandOf(*plan.spec, i, plan.types[i].dtype);
     if (o.value >= 0) {
-      if (!demand.Any()) return o.value;
+      // A guard would stand between two operators of a wanted sequence: the samples alone have to
+      // do.
+      if (!demand.Any() || (planting_ && !demand.constant)) return o.value;
       int guarded = demand.constant ? -1 : Guard(choices_, builder_, o.value, demand);
       return guarded < 0 ? kRefused : guarded;
     }
@@ -315,13 +309,13 @@ class Generator {
 
   Choices& choices_;
   const GenOptions& options_;
-  OpChooser* chooser_;
   GraphBuilder builder_;
   int64_t max_elements_;
   Planner planner_;
   std::shared_ptr<const Palette> palette_;
   Scope scope_;  // of existing values, while a producer's operands are made
   int max_inputs_ = 0;
+  bool planting_ = false;
 };
 
 int DrawOpset(Choices& choices) {
@@ -330,16 +324,16 @@ int DrawOpset(Choices& choices) {
 
 }  // namespace
 
-Result<Generated> GenerateCase(Choices& choices, const GenOptions& options, OpChooser* chooser) {
+Result<Generated> GenerateCase(Choices& choices, const GenOptions& options) {
   int opset = options.draws_opset ? DrawOpset(choices) : options.opset;
-  if (options.opset != 0) return Generator(choices, options, chooser).Run();
+  if (options.opset != 0) return Generator(choices, options).Run();
   GenOptions drawn = options;
   drawn.opset = opset;
-  return Generator(choices, drawn, chooser).Run();
+  return Generator(choices, drawn).Run();
 }
 
-Result<Model> Generate(Choices& choices, const GenOptions& options, OpChooser* chooser) {
-  Generated g = TRY(GenerateCase(choices, options, chooser));
+Result<Model> Generate(Choices& choices, const GenOptions& options) {
+  Generated g = TRY(GenerateCase(choices, options));
   return std::move(g.model);
 }
 
@@ -384,6 +378,7 @@ Result<GenOptions> GenOptions::Profile(const std::string& name) {
     o.opset = 0;
     o.draws_opset = true;
     o.even = true;
+    o.links = true;
     o.by_value = 0.1;
     o.dtypes.clear();
     for (int i = 1; i < kDTypeCount; ++i) {

@@ -8,7 +8,6 @@
 // every machine. Cost: below 1 ms for 10 operators. Thread rule: calls are independent.
 #pragma once
 
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +37,12 @@ struct GenOptions {
       {DType::kBool, 35},   {DType::kUint8, 15},  {DType::kInt8, 15},  {DType::kFloat16, 10},
       {DType::kUint32, 5},  {DType::kInt16, 5}};
   ValueLimits values;
+  // Operators that the model begins with, each reading what the one before it makes (gen/plant.h);
+  // where the first two meet, of type `link` unless undefined.
+  std::vector<std::string> sequence;
+  DType link = DType::kUndefined;
+  int plans = 20000;   // tried for it
+  bool links = false;  // without a sequence, begin with one that coverage wants (WantLink)
 
   // A named set of options: "default", "float" (float32 alone), "cnn" (convolutional operators),
   // "types" (all element types alike), "small" (tiny tensors), "everything" (all operators of all
@@ -46,29 +51,15 @@ struct GenOptions {
   static std::vector<std::string> ProfileNames();
 };
 
-// Steers which operator comes next; implemented above this floor (operator-sequence coverage).
-class OpChooser {
- public:
-  virtual ~OpChooser() = default;
-  // Scales `weights` of the candidate operators that would read a value made by `producer` (null: a
-  // graph input).
-  virtual void Weigh(const OpSpec* producer, std::span<const OpSpec* const> candidates,
-                     std::span<double> weights) = 0;
-  // A node was added that reads values made by `producers` (nulls left out).
-  virtual void Added(const OpSpec& spec, std::span<const OpSpec* const> producers) {
-    (void)spec, (void)producers;
-  }
-};
-
 // A model with the inputs it was built on and what it computes for them.
 struct Generated {
   Model model;
   std::vector<Tensor> inputs, outputs;
+  bool planted = false;  // GenOptions::sequence is there
 };
 
 // Errors: Usage when the options leave no operator; Limit when no node could be added at all.
-Result<Generated> GenerateCase(Choices& choices, const GenOptions& options,
-                               OpChooser* chooser = nullptr);
-Result<Model> Generate(Choices& choices, const GenOptions& options, OpChooser* chooser = nullptr);
+Result<Generated> GenerateCase(Choices& choices, const GenOptions& options);
+Result<Model> Generate(Choices& choices, const GenOptions& options);
 
 }  // namespace assay

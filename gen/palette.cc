@@ -70,4 +70,11 @@ const Row* Palette::Draw(Choices& choices, const List& list) {
   return list.rows[std::min<size_t>(it - list.upto.begin(), list.rows.size() - 1)];
 }
 
+const Row* Palette::Find(const std::string& name) const {
+  for (const Row* row : all_.rows) {
+    if (row->spec->name == name) return row;
+  }
+  return nullptr;
+}
+
 }  // namespace assay

@@ -28,6 +28,8 @@ class Palette {
 
   bool empty() const { return all_.rows.empty(); }
   const List& All() const { return all_; }
+  // The row of that operator; null when there is none.
+  const Row* Find(const std::string& name) const;
   const List& Readers(DType dtype, int rank) const;
   // Rows whose first output can have that type and that a Planner can plan from it.
   const List& Makers(DType dtype) const;

@@ -1,15 +1,16 @@
 #include "gen/recipe.h"
 
 #include "gen/catalog.h"
+#include "gen/plant.h"
 
 namespace assay {
 namespace {
 
 constexpr int kMaxNodes = 100'000;
 
-std::string Joined(const std::vector<std::string>& names) {
+std::string Joined(const std::vector<std::string>& names, const char* between = ",") {
   std::string s;
-  for (const std::string& n : names) s += (s.empty() ? "" : ",") + n;
+  for (const std::string& n : names) s += (s.empty() ? "" : between) + n;
   return s;
 }
 
@@ -29,6 +30,7 @@ std::string Recipe::Command() const {
   if (profile != "default") s += " --profile " + profile;
   if (!ops.empty()) s += " --ops " + Joined(ops);
   if (!exclude.empty()) s += " --exclude " + Joined(exclude);
+  if (!sequence.empty()) s += " --sequence '" + Joined(sequence, ">") + "'";
   return s;
 }
 
@@ -45,16 +47,20 @@ Result<GenOptions> OptionsOf(const Recipe& recipe) {
   }
   TRY(CheckNames(recipe.ops));
   TRY(CheckNames(recipe.exclude));
+  TRY(CheckNames(recipe.sequence));
   options.nodes = recipe.nodes;
   if (recipe.opset != 0) options.opset = recipe.opset;
   if (!recipe.ops.empty()) options.ops = recipe.ops;
   options.exclude = recipe.exclude;
+  options.sequence = recipe.sequence;
   return options;
 }
 
-Result<Generated> Make(const Recipe& recipe, const GenOptions& options, OpChooser* chooser) {
+Result<Generated> Make(const Recipe& recipe, const GenOptions& options) {
   Choices choices(MixSeeds(recipe.seed, recipe.index));
-  Generated g = TRY(GenerateCase(choices, options, chooser));
+  GenOptions with = options;
+  if (options.links && options.sequence.empty()) WantLink(&with, recipe.seed, recipe.index);
+  Generated g = TRY(GenerateCase(choices, with));
   // Even where it was drawn: then the model says what it is, and a new default changes nothing.
   Recipe made = recipe;
   made.opset = g.model.Opset("");

@@ -17,6 +17,7 @@ struct Recipe {
   int opset = 0;  // 0: what the profile says, which may be one drawn for each model
   std::string profile = "default";
   std::vector<std::string> ops, exclude;
+  std::vector<std::string> sequence;  // GenOptions::sequence
 
   // "assay generate --seed 3 --first 17 --count 1 --nodes 10 --opset 17"
   std::string Command() const;
@@ -27,8 +28,7 @@ inline constexpr const char* kRecipeKey = "assay.recipe";  // in Model::metadata
 // Errors: Usage for an unknown profile, an unknown operator name or numbers out of range.
 Result<GenOptions> OptionsOf(const Recipe& recipe);
 // Model number recipe.index; `options` are OptionsOf(recipe). The same recipe gives the same bytes.
-Result<Generated> Make(const Recipe& recipe, const GenOptions& options,
-                       OpChooser* chooser = nullptr);
+Result<Generated> Make(const Recipe& recipe, const GenOptions& options);
 
 // The oldest IR version that may import an opset of ai.onnx, 8 for those up to 17.
 int64_t IrVersionFor(int opset);

@@ -10,15 +10,17 @@
 #include <cmath>
 #include <set>
 
+#include "corpus/sequences.h"
+#include "gen/plant.h"
 #include "interp/exec.h"
 #include "interp/onnx_io.h"
 
 namespace assay {
 namespace {
 
-Generated MustGenerate(uint64_t seed, const GenOptions& options, OpChooser* chooser = nullptr) {
+Generated MustGenerate(uint64_t seed, const GenOptions& options) {
   Choices choices(seed);
-  Result<Generated> g = GenerateCase(choices, options, chooser);
+  Result<Generated> g = GenerateCase(choices, options);
   EXPECT_TRUE(g.ok()) << "seed " << seed << ": " << (g.ok() ? "" : g.error().ToString());
   return g.ok() ? *std::move(g) : Generated{};
 }
@@ -141,26 +143,49 @@ TEST(Generate, AnyBytesDecideAModel) {
   }
 }
 
-struct OnlyAfter : OpChooser {
-  int asked = 0, added = 0;
-  void Weigh(const OpSpec*, std::span<const OpSpec* const> candidates,
-             std::span<double> weights) override {
-    ++asked;
-    for (size_t i = 0; i < candidates.size(); ++i)
-      weights[i] = candidates[i]->name == "Tanh" ? 1 : 0;
-  }
-  void Added(const OpSpec&, std::span<const OpSpec* const>) override { ++added; }
-};
-
-TEST(Generate, AChooserSteers) {
-  OnlyAfter chooser;
+// The operators of a sequence read one another in this order, whatever else the model holds.
+TEST(Gen, PlantsSequences) {
   GenOptions options;
-  options.dtypes = {{DType::kFloat, 1}};
-  options.backward = 0;
-  Generated g = MustGenerate(3, options, &chooser);
-  for (const NodePtr& n : g.model.graph.nodes) EXPECT_EQ(n->op, "Tanh");
-  EXPECT_GT(chooser.asked, 0);
-  EXPECT_GT(chooser.added, 0);
+  options.sequence = {"Conv", "Relu", "MaxPool", "Flatten", "Gemm", "Softmax"};
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Generated g = MustGenerate(seed, options);
+    ASSERT_TRUE(g.planted);
+    SequenceSet set(static_cast<int>(options.sequence.size()));
+    ASSERT_TRUE(set.Insert(g.model.graph).ok());
+    EXPECT_TRUE(set.Contains(options.sequence)) << "seed " << seed;
+  }
+}
+
+TEST(Gen, AsksForEveryLinkInTurn) {
+  GenOptions options;
+  options.ops = {"Conv", "Relu", "Cast", "Not", "Gemm"};
+  Links links = FeasibleLinks(options);
+  std::set<std::pair<std::string, DType>> seen;
+  for (uint64_t i = 0; i < links.all.size(); ++i) {
+    WantLink(&options, 7, i);
+    seen.insert({options.sequence[0] + ">" + options.sequence[1], options.link});
+    if (i + 1 == links.pairs) EXPECT_EQ(seen.size(), links.pairs);
+  }
+  EXPECT_EQ(seen.size(), links.all.size());
+}
+
+TEST(Gen, SaysWhenASequenceCantBe) {
+  GenOptions options;
+  options.sequence = {"Not", "Conv"};
+  EXPECT_FALSE(MustGenerate(1, options).planted);
+}
+
+TEST(Gen, LinksAreThoseOfTypesAndRanks) {
+  GenOptions options;
+  Links feasible = FeasibleLinks(options);
+  std::set<std::string> links;
+  for (const Link& l : feasible.all) links.insert(l.from->name + ">" + l.to->name);
+  EXPECT_EQ(links.size(), feasible.pairs);
+  for (const char* there :
+       {"Conv>Relu", "Relu>Conv", "Greater>Where", "ArgMax>Cast", "Flatten>Gemm", "TopK>Gather"})
+    EXPECT_TRUE(links.count(there)) << there;
+  for (const char* not_there : {"Not>Conv", "Conv>Not", "Flatten>Conv", "Relu>BitShift"})
+    EXPECT_FALSE(links.count(not_there)) << not_there;
 }
 
 TEST(Profile, KnownNamesAndOthers) {

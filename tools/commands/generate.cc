@@ -4,7 +4,9 @@
 #include <chrono>
 #include <filesystem>
 #include <mutex>
+#include <set>
 
+#include "corpus/sequence_list.h"
 #include "gen/fresh_weights.h"
 #include "gen/recipe.h"
 #include "interp/exec.h"
@@ -21,9 +23,12 @@ double Since(Clock::time_point start) {
 }
 
 struct Flags {
-  int64_t count = 1, first = 0;
+  int64_t count = 0, first = 0;  // 0: one, or as many as there are sequences
   Recipe recipe;
-  std::string from, out;
+  std::string from, out, sequence, sequences;
+  std::vector<std::string> lists;
+  std::vector<std::vector<std::string>>
+      wanted;  // the sequences: model i begins with number i, and over again
   int jobs = 1;
   bool quiet = false;
   JsonFlag json;
@@ -33,6 +38,7 @@ struct Flags {
 struct Made {
   double ms = 0;
   int64_t nodes = 0, bytes = 0;
+  bool planted = false;
   std::optional<Error> error;
 };
 
@@ -43,7 +49,11 @@ std::string CaseFolder(const std::string& out, int64_t index) {
 Result<Generated> MakeRandom(const Flags& f, const GenOptions& options, int64_t index) {
   Recipe recipe = f.recipe;
   recipe.index = static_cast<uint64_t>(index);
-  return Make(recipe, options);
+  if (f.wanted.empty()) return Make(recipe, options);
+  recipe.sequence = f.wanted[recipe.index % f.wanted.size()];
+  GenOptions with = options;
+  with.sequence = recipe.sequence;
+  return Make(recipe, with);
 }
 
 Result<Generated> MakeFrom(const Flags& f, const Model& architecture, int64_t index) {
@@ -64,6 +74,7 @@ template <class MakeFn>
 Status MakeOne(const Flags& f, int64_t index, MakeFn&& make, Made* made) {
   Clock::time_point start = Clock::now();
   Generated g = TRY(make(index));
+  made->planted = g.planted;
   made->nodes = static_cast<int64_t>(g.model.graph.nodes.size());
   if (f.out.empty()) {
     std::string bytes = TRY(SerializeModel(g.model));
@@ -102,17 +113,42 @@ Result<int> MakeAll(const Flags& f, MakeFn&& make) {
       f.out.empty() ? fmt::format("{} bytes serialised", bytes) : "written to " + f.out;
   fmt::print(f.json.human(), "{} models, {} nodes, {:.3f} s, {:.3f} ms a model, {}\n", models,
              nodes, seconds, per_model, where);
+  std::set<std::string> planted, missing;
+  for (int64_t i = 0; i < (f.wanted.empty() ? 0 : f.count); ++i) {
+    const auto& sequence = f.wanted[static_cast<size_t>(f.first + i) % f.wanted.size()];
+    (made[i].planted ? planted : missing).insert(fmt::format("{}", fmt::join(sequence, ">")));
+  }
+  for (const std::string& s : planted) missing.erase(s);
+  if (!f.wanted.empty()) {
+    fmt::print(f.json.human(), "{} of {} sequences planted\n", planted.size(),
+               planted.size() + missing.size());
+    for (const std::string& s : missing) fmt::print(f.json.human(), "not planted: {}\n", s);
+  }
   TRY(f.json.Write({{"models", models},
                     {"seconds", seconds},
                     {"ms_per_model", per_model},
                     {"nodes", nodes},
                     {"bytes", bytes},
                     {"seed", f.recipe.seed},
+                    {"planted", planted.size()},
+                    {"not_planted", missing},
                     {"out", f.out}}));
   return exit_code::kFine;
 }
 
-Result<int> Execute(const Flags& f) {
+// Fills `wanted`; the number of models is that of the sequences unless it was given.
+Status ReadSequences(Flags* f) {
+  std::string text = f->sequence.empty() ? TRY(ReadFile(f->sequences)) : f->sequence;
+  SequenceList list =
+      TRY(SequenceList::Parse(text, f->sequence.empty() ? f->sequences : "--sequence", f->lists));
+  for (const std::string& s : list.Missing()) f->wanted.push_back(SplitSequence(s));
+  if (f->count == 0) f->count = static_cast<int64_t>(f->wanted.size());
+  return {};
+}
+
+Result<int> Execute(Flags& f) {
+  if (!f.sequence.empty() || !f.sequences.empty()) TRY(ReadSequences(&f));
+  if (f.count == 0) f.count = 1;
   if (f.count < 1) return Usage("--count is at least 1");
   if (f.first < 0) return Usage("--first is not negative");
   CatchInterrupts();
@@ -126,14 +162,16 @@ Result<int> Execute(const Flags& f) {
 
 Runner Setup(CLI::App& app) {
   auto f = std::make_shared<Flags>();
-  app.add_option("--count", f->count, "number of models")->type_name("N")->capture_default_str();
+  app.add_option("--count", f->count,
+                 "number of models (default: 1, or one for each of --sequences)")
+      ->type_name("N")
+      ->check(CLI::PositiveNumber);
   app.add_option("--nodes", f->recipe.nodes, "operators of each model, about")
       ->type_name("K")
       ->capture_default_str();
-  app.add_option("--opset", f->recipe.opset,
-                 "operator set of ai.onnx, 7 to 26; otherwise 17, and with profile everything one "
-                 "drawn for each model")
-      ->type_name("V");
+  app.add_option("--opset", f->recipe.opset, "operator set of ai.onnx, 7 to 26")
+      ->type_name("V")
+      ->capture_default_str();
   app.add_option("--ops", f->recipe.ops, "only these operators")
       ->delimiter(',')
       ->type_name("A,B,..");
@@ -144,6 +182,16 @@ Runner Setup(CLI::App& app) {
   for (const std::string& n : GenOptions::ProfileNames()) names += (names.empty() ? "" : ", ") + n;
   app.add_option("--profile", f->recipe.profile, "a named set of options: " + names)
       ->type_name("NAME");
+  app.add_option("--sequences", f->sequences,
+                 "a list of operator sequences (as coverage --against reads it): model i begins "
+                 "with number i, "
+                 "each operator reading what the one before it makes")
+      ->type_name("FILE");
+  app.add_option("--list", f->lists, "of --sequences, only the lists of these names")
+      ->delimiter(',')
+      ->type_name("A,B,..");
+  app.add_option("--sequence", f->sequence, "one such sequence, for all models")
+      ->type_name("A>B>..");
   app.add_option("--from", f->from, "draw weights for this architecture instead")
       ->type_name("MODEL");
   app.add_option("--first", f->first,
@@ -162,17 +210,18 @@ Runner Setup(CLI::App& app) {
 }  // namespace
 
 Command command_generate() {
-  return {"generate", "makes random valid models, or draws weights for an architecture",
-          "Each model goes to DIR/<number>/model.onnx with test_data_set_0/{input,output}_<j>.pb "
-          "beside it, the\n"
-          "layout of the ONNX backend tests; the outputs are the interpreter's. All intermediate "
-          "values are finite.\n"
-          "Operators whose domain is limited (Sqrt, Log, Asin, divisors) may bring a guard that is "
-          "not in --ops:\n"
-          "Abs, Add, Clip, Softplus, Sigmoid, Relu, Tanh or Sin. The model's metadata says how to "
-          "make it again.\n"
-          "JSON keys: models, seconds, ms_per_model, nodes, bytes, seed, out.",
-          Setup};
+  return {
+      "generate", "makes random valid models, or draws weights for an architecture",
+      "Each model goes to DIR/<number>/model.onnx with test_data_set_0/{input,output}_<j>.pb "
+      "beside it, the\n"
+      "layout of the ONNX backend tests; the outputs are the interpreter's. All intermediate "
+      "values are finite.\n"
+      "Operators whose domain is limited (Sqrt, Log, Asin, divisors) may bring a guard that is "
+      "not in --ops:\n"
+      "Abs, Add, Clip, Softplus, Sigmoid, Relu, Tanh or Sin. The model's metadata says how to "
+      "make it again.\n"
+      "JSON keys: models, seconds, ms_per_model, nodes, bytes, seed, planted, not_planted, out.",
+      Setup};
 }
 
 }  // namespace assay

@@ -1,0 +1,216 @@
+#include "gen/plant.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <numeric>
+#include <tuple>
+
+#include "gen/domain.h"
+#include "gen/palette.h"
+
+namespace assay {
+namespace {
+
+constexpr int kTries = 3;               // of a node behind a given value
+constexpr int kPlansOfLink = 200;       // few links need more; those that do come again
+constexpr int64_t kMostElements = 256;  // of the input that a sequence begins with
+
+class Planter {
+ public:
+  Planter(Choices& choices, GraphBuilder& builder, Planner& planner,
+          const std::vector<const Row*>& rows, const GenOptions& options,
+          const std::function<int(Plan&)>& place)
+      : choices_(choices),
+        builder_(builder),
+        planner_(planner),
+        rows_(rows),
+        options_(options),
+        place_(place) {}
+
+  bool Run() {
+    for (; plans_ < options_.plans; ++plans_) {
+      GraphBuilder::Mark mark = builder_.Here();
+      if (Start()) return true;
+      builder_.Rollback(mark);
+    }
+    return false;
+  }
+
+ private:
+  // The first operator reads a fresh graph input.
+  bool Start() {
+    const Row& row = *rows_[0];
+    int rank = static_cast<int>(choices_.Below(kMaxRank + 1));
+    if (!row.TakesRank(rank)) return false;
+    DType dtype = planner_.ChooseType(row.input_types);
+    return Extend(0, builder_.AddInput(choices_, dtype, DrawShape(choices_, rank, kMostElements)));
+  }
+  // Operators k.. behind an output of the newest node.
+  bool Continue(size_t k) {
+    if (k == rows_.size()) return true;
+    std::vector<int> made = builder_.nodes().back().outputs;
+    choices_.Shuffle(made);
+    for (int id : made) {
+      const GenValue& v = builder_.value(id);
+      if (v.rank() > kMaxRank ||
+          (k == 1 && options_.link != DType::kUndefined && v.dtype != options_.link))
+        continue;
+      if (Extend(k, id)) return true;
+    }
+    return false;
+  }
+  bool Extend(size_t k, int value) {
+    for (int i = 0; i < kTries && plans_ < options_.plans; ++i) {
+      GraphBuilder::Mark mark = builder_.Here();
+      Plan plan;
+      ++plans_;
+      if (planner_.Forward(*rows_[k], value, &plan) && place_(plan) >= 0 && ReadsDirectly(value) &&
+          Continue(k + 1))
+        return true;
+      builder_.Rollback(mark);
+    }
+    return false;
+  }
+  // No guard stands between.
+  bool ReadsDirectly(int value) const {
+    const std::vector<int>& inputs = builder_.nodes().back().inputs;
+    return std::find(inputs.begin(), inputs.end(), value) != inputs.end();
+  }
+
+  Choices& choices_;
+  GraphBuilder& builder_;
+  Planner& planner_;
+  const std::vector<const Row*>& rows_;
+  const GenOptions& options_;
+  const std::function<int(Plan&)>& place_;
+  int plans_ = 0;
+};
+
+// What a row makes or reads at one place.
+struct End {
+  DTypeSet types = 0;
+  uint32_t ranks = 0;
+};
+
+std::vector<End> Made(const Row& row) {
+  const OpSpec& spec = *row.spec;
+  std::vector<End> ends;
+  int count = std::min({std::max(1, static_cast<int>(spec.outputs.size())), row.max_outputs, 4});
+  for (int i = 0; i < count; ++i) {
+    const Formal& out = spec.OutputAt(i);
+    DTypeSet types = out.types;
+    if (!out.type.empty() && out.type == spec.inputs[0].type) types &= row.input_types;
+    ends.push_back({types, row.made_ranks});
+  }
+  return ends;
+}
+
+std::vector<End> Read(const Row& row) {
+  const OpSpec& spec = *row.spec;
+  std::vector<End> ends;
+  int count = spec.draw ? 1 : std::max(1, spec.MinInputs());
+  for (int i = 0; i < count; ++i) {
+    End end{i == 0 ? row.input_types : spec.InputAt(i).types, 0};
+    for (int rank = 0; rank <= kMaxRank; ++rank) {
+      for (const std::vector<int8_t>& ranks : row.ranks[rank]) {
+        size_t at = std::min<size_t>(static_cast<size_t>(i), ranks.size() - 1);
+        if (ranks[at] >= 0) end.ranks |= 1u << ranks[at];
+      }
+    }
+    for (int t = 1; t < kDTypeCount; ++t) {
+      DType dtype = static_cast<DType>(t);
+      if (Contains(end.types, dtype) && DemandOf(spec, i, dtype).constant) end.types &= ~Bit(dtype);
+    }
+    ends.push_back(end);
+  }
+  return ends;
+}
+
+}  // namespace
+
+namespace {
+// Where each model draws its own, the newest: it has nearly all operators.
+int OpsetOf(const GenOptions& options) {
+  return options.draws_opset ? kNewestOpset : options.opset;
+}
+}  // namespace
+
+Links FeasibleLinks(const GenOptions& options) {
+  std::shared_ptr<const Palette> palette =
+      Palette::Of(OpsetOf(options), options.ops, options.exclude, options.even);
+  const std::vector<const Row*>& rows = palette->All().rows;
+  std::vector<std::vector<End>> made, read;
+  for (const Row* row : rows) {
+    made.push_back(Made(*row));
+    read.push_back(Read(*row));
+  }
+  std::vector<std::pair<DType, int>> types = options.dtypes;
+  std::stable_sort(types.begin(), types.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  std::vector<std::vector<Link>> turns(types.size());
+  for (size_t a = 0; a < rows.size(); ++a) {
+    for (size_t b = 0; b < rows.size(); ++b) {
+      DTypeSet meet = 0;
+      for (const End& m : made[a]) {
+        for (const End& r : read[b]) {
+          if (m.ranks & r.ranks) meet |= m.types & r.types;
+        }
+      }
+      size_t turn = 0;
+      for (const auto& [dtype, weight] : types) {
+        if (weight > 0 && Contains(meet, dtype))
+          turns[turn++].push_back({rows[a]->spec, rows[b]->spec, dtype});
+      }
+    }
+  }
+  Links links;
+  links.pairs = turns.empty() ? 0 : turns[0].size();
+  for (const std::vector<Link>& turn : turns)
+    links.all.insert(links.all.end(), turn.begin(), turn.end());
+  return links;
+}
+
+namespace {
+
+// Computed once for options that leave the same rows and types.
+std::shared_ptr<const Links> KnownLinks(const GenOptions& options) {
+  using Key = std::tuple<int, std::vector<std::string>, std::vector<std::string>,
+                         std::vector<std::pair<DType, int>>>;
+  static std::mutex mutex;
+  static std::map<Key, std::shared_ptr<const Links>> known;
+  std::lock_guard<std::mutex> lock(mutex);
+  auto [it, fresh] =
+      known.emplace(Key{OpsetOf(options), options.ops, options.exclude, options.dtypes}, nullptr);
+  if (fresh) it->second = std::make_shared<Links>(FeasibleLinks(options));
+  return it->second;
+}
+
+// The place of `i` in a permutation of [0, n) that `seed` decides.
+uint64_t Permuted(uint64_t i, uint64_t n, uint64_t seed) {
+  uint64_t step = 1 + Mix(seed) % n;
+  while (std::gcd(step, n) != 1) ++step;
+  return static_cast<uint64_t>((static_cast<unsigned __int128>(i) * step + Mix(seed + 1)) % n);
+}
+
+}  // namespace
+
+void WantLink(GenOptions* options, uint64_t seed, uint64_t index) {
+  std::shared_ptr<const Links> links = KnownLinks(*options);
+  uint64_t n = links->all.size(), pairs = links->pairs;
+  if (n == 0) return;
+  uint64_t round = MixSeeds(seed, index / n), i = index % n;
+  i = i < pairs ? Permuted(i, pairs, round) : pairs + Permuted(i - pairs, n - pairs, round);
+  const Link& link = links->all[i];
+  options->sequence = {link.from->name, link.to->name};
+  options->link = link.dtype;
+  options->plans = kPlansOfLink;
+}
+
+bool PlantSequence(Choices& choices, GraphBuilder& builder, Planner& planner,
+                   const std::vector<const Row*>& rows, const GenOptions& options,
+                   const std::function<int(Plan&)>& place) {
+  return !rows.empty() && Planter(choices, builder, planner, rows, options, place).Run();
+}
+
+}  // namespace assay
