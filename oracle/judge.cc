@@ -115,15 +115,17 @@ double FinestUnit(const Model& m) {
 
 // A target that computes the same may round more than its source does: it subtracts a mean that a normalization takes
 // away again, or the Exp of a Sigmoid spelled out overflows where the Sigmoid does not. Does that explain a difference
-// in double? Is the source within the target's own rounding, each operation in the source's finest type? Asked where
-// the difference is small or a jump; no rounding explains others.
+// in double? Is the source within the target's own rounding, each operation in the source's finest type? That is asked
+// where the difference is small or a jump; no rounding explains others. An overflow explains any: what it decides may
+// choose between far values.
 bool TargetRounds(const Yardstick& source, const Model& target, const Program& program, const Tried& tried,
                   const JudgeOptions& options) {
   constexpr double kFar = 1000;
   const Comparison& c = tried.c;
-  if (c.type_mismatch || c.finite_mismatch || (c.margin > kFar && c.margin < kBeyondMargin)) return false;
+  if (c.type_mismatch || c.finite_mismatch) return false;
   const std::vector<Tensor>& inputs = tried.probe.inputs;
   if (!tried.probe.moderate && Overflows(program, inputs, options.limits)) return true;
+  if (c.margin > kFar && c.margin < kBeyondMargin) return false;
   Result<Yardstick> yardstick = Yardstick::Of(target);
   if (!yardstick.ok()) return false;
   MetricOptions metric{MixSeeds(options.seed, 1), options.limits, false, FinestUnit(source.program().model())};
