@@ -92,6 +92,16 @@ int GraphBuilder::AddNode(const OpSpec& spec, Node node, const std::vector<int>&
   return nodes_.back().outputs[0];
 }
 
+namespace {
+bool AreWhole(const Tensor& t) {
+  for (int64_t i = 0; i < t.size(); ++i) {
+    double x = t.AsDouble(i);
+    if (x != std::nearbyint(x)) return false;
+  }
+  return true;
+}
+}  // namespace
+
 void GraphBuilder::Describe(const OpSpec& spec, const Node& node, const std::vector<int>& inputs,
                             int output, GenValue* v) const {
   v->dtype = v->samples[0].native.dtype();
@@ -107,9 +117,10 @@ void GraphBuilder::Describe(const OpSpec& spec, const Node& node, const std::vec
   }
   // An output without a name holds nothing.
   v->varies &= !spec.Has(kReadsShape) && v->dtype != DType::kUndefined;
-  // Decisions (integers, bools) were checked to be steady; floats are exact only where nothing is
-  // computed.
-  v->exact = !IsFloat(v->dtype) || (v->exact && spec.accuracy == Accuracy::kExact);
+  // Decisions (integers, bools, the whole numbers of Floor) were checked to be steady; other floats
+  // are exact only where nothing is computed.
+  v->exact = !IsFloat(v->dtype) || (v->exact && spec.accuracy == Accuracy::kExact) ||
+             (spec.Has(kDiscontinuous) && AreWhole(v->samples[0].native));
   v->range = v->varies ? RangeOf(spec, node, ranges, output) : RangeOf(v->samples[0].native);
 }
 

@@ -260,7 +260,7 @@ bool DrawCast(Choices& choices, Draft& d) {
   if (from == DType::kUint8) {
     for (DType t : {DType::kUint16, DType::kUint32, DType::kUint64, DType::kInt16}) to.push_back(t);
   }
-  std::erase(to, from);
+  if (!choices.Chance(0.1)) std::erase(to, from);  // a Cast to the same type is what optimizers drop
   d.Set("to", static_cast<int64_t>(choices.Pick(to)));
   return true;
 }
