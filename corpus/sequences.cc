@@ -314,34 +314,20 @@ std::vector<std::string> SplitSequence(std::string_view text) {
   return parts;
 }
 
-std::vector<uint64_t> FeasibleSequences(int max_length) {
-  struct Types {
-    DTypeSet in = 0, out = 0;
+std::vector<uint64_t> FeasibleSequences(const OperatorPairs& pairs, int max_length) {
+  std::map<std::string, size_t> ids;
+  for (const auto& [from, to] : pairs) ids.emplace(from, ids.size()), ids.emplace(to, ids.size());
+  auto add = [](uint64_t n, uint64_t* sum) {
+    if (__builtin_add_overflow(*sum, n, sum)) *sum = UINT64_MAX;
   };
-  std::map<std::string, Types> ops;  // over all versions of an operator
-  for (const OpSpec& spec : AllOps()) {
-    if (spec.name == "Constant" && spec.domain.empty()) continue;
-    Types& t = ops[spec.domain + ":" + spec.name];
-    for (const Formal& f : spec.inputs) t.in |= f.types;
-    for (const Formal& f : spec.outputs) t.out |= f.types;
-  }
   // walks[op]: sequences of the current length that end in the operator.
-  std::vector<uint64_t> walks(ops.size(), 1), feasible;
+  std::vector<uint64_t> walks(ids.size(), 1), feasible;
   for (int length = 1; length <= max_length; ++length) {
     uint64_t sum = 0;
-    for (uint64_t w : walks) sum = __builtin_add_overflow(sum, w, &sum) ? UINT64_MAX : sum;
+    for (uint64_t w : walks) add(w, &sum);
     feasible.push_back(sum);
-    std::vector<uint64_t> longer;
-    for (const auto& [to_name, to] : ops) {
-      uint64_t total = 0;
-      size_t i = 0;
-      for (const auto& [from_name, from] : ops) {
-        if ((from.out & to.in) != 0 && __builtin_add_overflow(total, walks[i], &total))
-          total = UINT64_MAX;
-        ++i;
-      }
-      longer.push_back(total);
-    }
+    std::vector<uint64_t> longer(ids.size(), 0);
+    for (const auto& [from, to] : pairs) add(walks[ids[from]], &longer[ids[to]]);
     walks = std::move(longer);
   }
   return feasible;

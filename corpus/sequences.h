@@ -88,9 +88,9 @@ std::vector<std::string> SplitSequence(std::string_view text);
 // The name of a node's operator in sequences.
 std::string SequenceName(const Node& node);
 
-// How many sequences of length 1 to `max_length` can exist by element type: [0] the operators of
-// the table (Constant excepted), [1] the pairs of which the first can make an element type that the
-// second takes, [n-1] the walks over such pairs. Saturates.
-std::vector<uint64_t> FeasibleSequences(int max_length);
+// How many sequences of length 1 to `max_length` can exist where these pairs of operators (no pair
+// twice) can: [0] the operators in them, [1] the pairs, [n-1] the walks over pairs. Saturates.
+using OperatorPairs = std::vector<std::pair<std::string, std::string>>;
+std::vector<uint64_t> FeasibleSequences(const OperatorPairs& pairs, int max_length);
 
 }  // namespace assay

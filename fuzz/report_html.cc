@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <tuple>
 
+#include "corpus/sequences.h"
 #include "fuzz/graph_svg.h"
 #include "fuzz/html.h"
 #include "fuzz/report.h"
+#include "gen/plant.h"
 #include "interp/onnx_io.h"
 
 namespace assay {
@@ -171,7 +173,7 @@ std::string Growth(const CampaignData& d) {
     series.push_back(std::move(s));
   }
   std::string html = "<figure>" + LogChart(series, "cases", "distinct sequences") + "</figure>\n";
-  std::vector<uint64_t> feasible = FeasibleSequences(kSequenceLengths);
+  std::vector<uint64_t> feasible = FeasibleSequences(FeasiblePairs(), kSequenceLengths);
   html +=
       "<div class=\"scroll\"><table><tr><th>length</th><th class=\"n\">covered</th><th "
       "class=\"n\">feasible</th><th class=\"n\">share</th></tr>\n";

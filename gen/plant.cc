@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <numeric>
+#include <set>
 #include <tuple>
 
 #include "gen/domain.h"
@@ -194,6 +195,16 @@ uint64_t Permuted(uint64_t i, uint64_t n, uint64_t seed) {
 }
 
 }  // namespace
+
+const std::vector<std::pair<std::string, std::string>>& FeasiblePairs() {
+  static const std::vector<std::pair<std::string, std::string>> pairs = [] {
+    std::set<std::pair<std::string, std::string>> names;
+    for (const Link& l : KnownLinks(GenOptions::Profile("everything").value())->all)
+      names.insert({l.from->name, l.to->name});
+    return std::vector<std::pair<std::string, std::string>>(names.begin(), names.end());
+  }();
+  return pairs;
+}
 
 void WantLink(GenOptions* options, uint64_t seed, uint64_t index) {
   std::shared_ptr<const Links> links = KnownLinks(*options);

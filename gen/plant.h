@@ -33,6 +33,10 @@ struct Links {
 };
 Links FeasibleLinks(const GenOptions& options);
 
+// The pairs of operators that can meet in models of the profile `everything`, sorted: what coverage
+// is a share of. Thread-safe.
+const std::vector<std::pair<std::string, std::string>>& FeasiblePairs();
+
 // Sets `sequence` and `link` to those for model number `index`: all pairs come in turn, in an order
 // that `seed` decides, then their further element types, and then over again. Nothing when there
 // are no links. Thread-safe.

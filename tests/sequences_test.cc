@@ -106,11 +106,17 @@ TEST(Sequences, DenseGraphsStayBounded) {
   EXPECT_LE(set.Count(5), int64_t{40} * SequenceSet::kSuffixesKept * 5);
 }
 
-TEST(Sequences, FeasibleCountsGrowAlongTypedPairs) {
-  std::vector<uint64_t> f = FeasibleSequences(5);
-  ASSERT_EQ(f.size(), 5u);
-  EXPECT_LE(f[1], f[0] * f[0]);
-  for (int i = 1; i < 5; ++i) EXPECT_GE(f[i], f[i - 1]);
+TEST(Sequences, FeasibleOnesAreTheWalksOverPairs) {
+  // A>B>C, A>C>C>C..: walks by hand.
+  OperatorPairs pairs = {{"A", "B"}, {"B", "C"}, {"A", "C"}, {"C", "C"}};
+  EXPECT_EQ(FeasibleSequences(pairs, 4), (std::vector<uint64_t>{3, 4, 4, 4}));
+  OperatorPairs all;
+  for (char a = 'a'; a <= 'z'; ++a) {
+    for (char b = 'a'; b <= 'z'; ++b) all.push_back({std::string(1, a), std::string(1, b)});
+  }
+  std::vector<uint64_t> many = FeasibleSequences(all, 15);
+  EXPECT_EQ(many[2], 26u * 26 * 26);
+  EXPECT_EQ(many[14], UINT64_MAX);
 }
 
 TEST(SequenceList, ReadsJsonAndTextAndCoversAtFullLength) {

@@ -10,6 +10,7 @@
 #include "corpus/sequence_list.h"
 #include "corpus/sequences.h"
 #include "fuzz/html.h"
+#include "gen/plant.h"
 #include "interp/onnx_io.h"
 #include "interp/op_spec.h"
 #include "tools/command.h"
@@ -128,16 +129,24 @@ Coverage Cover(const Flags& f, const std::vector<std::string>& files,
   return c;
 }
 
+// Of the feasible pairs; others are what only particular values make possible.
+int64_t CoveredPairs(const SequenceSet& set) {
+  return std::count_if(FeasiblePairs().begin(), FeasiblePairs().end(), [&](const auto& pair) {
+    return set.Contains({pair.first, pair.second});
+  });
+}
+
 nlohmann::json ToJson(const Coverage& c, bool missing) {
   nlohmann::json out;
   out["models"] = c.models;
   out["recorded_sets"] = c.recorded;
   out["unreadable"] = c.unreadable.size();
-  std::vector<uint64_t> feasible = FeasibleSequences(c.set.max_length());
+  std::vector<uint64_t> feasible = FeasibleSequences(FeasiblePairs(), c.set.max_length());
   for (int k = 1; k <= c.set.max_length(); ++k) {
     out["lengths"][std::to_string(k)] = {{"covered", c.set.Count(k)},
                                          {"feasible", feasible[k - 1]}};
   }
+  out["pairs"] = {{"covered", CoveredPairs(c.set)}, {"feasible", FeasiblePairs().size()}};
   if (!c.wanted) return out;
   SequenceList::Count all = c.wanted->All();
   out["against"] = {{"covered", all.covered}, {"total", all.total}};
@@ -154,11 +163,15 @@ void Print(const Coverage& c, bool missing, std::FILE* to) {
   fmt::print(to, "{} models", c.models);
   if (c.recorded > 0) fmt::print(to, ", {} recorded sets", c.recorded);
   fmt::print(to, "\nlength     covered            feasible  share\n");
-  std::vector<uint64_t> feasible = FeasibleSequences(c.set.max_length());
+  std::vector<uint64_t> feasible = FeasibleSequences(FeasiblePairs(), c.set.max_length());
   for (int k = 1; k <= c.set.max_length(); ++k) {
     fmt::print(to, "{:6} {:11} {:19} {:6.2f} %\n", k, c.set.Count(k), feasible[k - 1],
                Percent(static_cast<double>(c.set.Count(k)), static_cast<double>(feasible[k - 1])));
   }
+  fmt::print(to, "feasible pairs: {} of {} covered ({:.1f} %)\n", CoveredPairs(c.set),
+             FeasiblePairs().size(),
+             Percent(static_cast<double>(CoveredPairs(c.set)),
+                     static_cast<double>(FeasiblePairs().size())));
   if (!c.wanted) return;
   SequenceList::Count all = c.wanted->All();
   auto line = [&](const std::string& name, const SequenceList::Count& n) {
@@ -190,7 +203,7 @@ std::string LengthTable(const Coverage& c) {
       "<div class=\"scroll\"><table><tr><th>length</th><th class=\"n\">covered</th><th "
       "class=\"n\">feasible</th>"
       "<th class=\"n\">share</th></tr>\n";
-  std::vector<uint64_t> feasible = FeasibleSequences(c.set.max_length());
+  std::vector<uint64_t> feasible = FeasibleSequences(FeasiblePairs(), c.set.max_length());
   for (int k = 1; k <= c.set.max_length(); ++k) {
     int64_t whole = static_cast<int64_t>(std::min<uint64_t>(feasible[k - 1], INT64_MAX));
     html += fmt::format(
@@ -200,9 +213,8 @@ std::string LengthTable(const Coverage& c) {
         Percent(static_cast<double>(c.set.Count(k)), static_cast<double>(whole)));
   }
   return html +
-         "</table></div>\n<p class=\"soft\">Feasible: operators of the table, pairs that fit by "
-         "element type, and the walks "
-         "over such pairs.</p>\n";
+         "</table></div>\n<p class=\"soft\">Feasible: operators that are generated, pairs of them "
+         "that fit by element type and rank, and the walks over such pairs.</p>\n";
 }
 
 std::string ListTable(const SequenceList& wanted) {
@@ -290,8 +302,9 @@ Runner Setup(CLI::App& app) {
 
 constexpr char kDetails[] =
     R"(A sequence is a contiguous run of operators along data edges; Constant nodes and initializers are no
-operators, bodies of If, Loop and Scan are entered. 'feasible' counts the operators of the table, the pairs of
-which the first can make an element type that the second takes, and the walks over such pairs.
+operators, bodies of If, Loop and Scan are entered. 'feasible' counts the operators that `generate --profile
+everything` knows, the pairs of which the first makes what the second reads (element type and rank), and the walks
+over such pairs; `pairs` in the JSON result is how many of these pairs are covered.
 A case counts by its source, a campaign by the set that it recorded (sequences.txt, up to 5 operators).
 Files that can't be read are named on stderr and lead to exit code 3; the others are counted.)";
 
