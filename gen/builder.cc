@@ -87,6 +87,8 @@ int GraphBuilder::AddNode(const OpSpec& spec, Node node, const std::vector<int>&
     Describe(spec, node, inputs, static_cast<int>(i), &v);
     n.outputs.push_back(Append(std::move(v)));
   }
+  n.values_read = trial.values_read();
+  if (nodes_.size() < kMostFollowed) n.types = trial.TakeTypes();
   n.node = std::make_shared<Node>(std::move(node));
   nodes_.push_back(std::move(n));
   return nodes_.back().outputs[0];

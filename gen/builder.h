@@ -28,6 +28,7 @@ struct GenValue {
   bool exact = true;      // every correct runtime computes these very bits
   bool varies = true;     // depends on the graph inputs' values
   double largest = 0;     // magnitude, in the first sample
+  bool exposed = false;   // an output of the graph although it is read
   bool retired = false;   // has no samples any more, but for what the finished model needs
   Range range;
   // The first in its own type and in double, the others in double alone.
@@ -43,10 +44,16 @@ struct GenNode {
   std::shared_ptr<Node> node;
   const OpSpec* spec = nullptr;
   std::vector<int> inputs, outputs;  // value ids; -1: absent
+  // Of the outputs, and which inputs' values they depend on (exec.h); empty in a long graph.
+  std::vector<TypeInfo> types;
+  uint32_t values_read = 0;
 };
 
 class GraphBuilder {
  public:
+  // Up to this many nodes, ExposeIdle sees to it that all inputs and weights count.
+  static constexpr size_t kMostFollowed = 40;
+
   GraphBuilder(int opset, const ValueLimits& limits) : opset_(opset), limits_(limits) {}
 
   int opset() const { return opset_; }
@@ -80,6 +87,10 @@ class GraphBuilder {
   // Retires old values until at most `most` are live; those that were read already go first.
   void Retire(size_t most);
 
+  // Makes graph outputs of the last values that show a change of an input or a weight which no
+  // output shows. Longer graphs than kMostFollowed stay as they are.
+  void ExposeIdle();
+
   // The finished model: unread values are outputs, nodes are in topological order.
   Model Finish() const;
   // The first sample of the graph's inputs and outputs.
@@ -97,6 +108,9 @@ class GraphBuilder {
   bool Redo(int node);
   std::vector<int> Order(int first = 0) const;  // of the nodes from `first` on
   std::vector<int> OutputIds() const;
+  std::vector<bool> SurelySeen(const std::vector<int>& order) const;
+  // Does an output change, or is there none, when this leaf does? If not: the last value that does.
+  bool Noticed(int leaf, int way, const std::vector<int>& order, int* last) const;
 
   int opset_;
   ValueLimits limits_;

@@ -135,7 +135,7 @@ std::vector<int> GraphBuilder::OutputIds() const {
   std::vector<int> ids;
   for (size_t v = 0; v < values_.size(); ++v) {
     const GenValue& x = values_[v];
-    if (x.kind == GenValue::Kind::kNode && x.uses == 0 && !x.name.empty())
+    if (x.kind == GenValue::Kind::kNode && (x.uses == 0 || x.exposed) && !x.name.empty())
       ids.push_back(static_cast<int>(v));
   }
   return ids;

@@ -46,6 +46,7 @@ class Generator {
     }
     if (builder_.nodes().empty())
       return LimitHit("no operator could be placed; allow more operators or types");
+    builder_.ExposeIdle();
     Generated g{builder_.Finish(), builder_.InputSample(), builder_.OutputSample(), planted};
     g.model.ir_version = IrVersionFor(options_.opset);
     g.model.producer = "assay";
@@ -81,6 +82,8 @@ class Generator {
   // ---- choosing an operator and a value ----
 
   static bool Readable(const Row* row, const GenValue& v) {
+    // Somebody else has to read what is asked for its shape alone.
+    if (row && row->spec->Has(kReadsShape) && v.uses == 0) return false;
     return v.rank() <= kMaxRank && (!row || (row->Takes(v.dtype) && row->TakesRank(v.rank())));
   }
 
@@ -122,6 +125,7 @@ class Generator {
   int ValueFor(const Row& row) {
     int id = PickValue(&row);
     if (id >= 0) return id;
+    if (row.spec->Has(kReadsShape)) return -1;
     DType t = planner_.ChooseType(row.input_types);
     Shape shape;
     if (!ShapeFor(row, &shape)) return -1;

@@ -135,7 +135,8 @@ class Search {
   // All members at once: one rule run where most combinations are fine.
   bool GuessGroup(const Group& g) {
     bool hinted = unknowns_[g.begin].hint > 0 && choices_.Chance(problem_.want ? 0.8 : 0.5);
-    if (g.end - g.begin < 2 && !hinted) return false;
+    // Extents drawn together rarely fit; entries of an attribute mostly do.
+    if (!hinted && (g.end - g.begin < 2 || !unknowns_[g.begin].domain)) return false;
     for (size_t i = g.begin; i < g.end; ++i) {
       if (hinted && unknowns_[i].hint > 0)
         *unknowns_[i].slot = unknowns_[i].hint;
@@ -162,7 +163,7 @@ class Search {
                        : DrawExtent(choices_, r.lo(), r.hi(), known_);
   }
   bool Fix(Unknown& u) {
-    for (int i = 0; i < kGuesses; ++i) {
+    for (int i = 0; i < (u.domain ? kGuesses : 1); ++i) {
       Guess(u);
       if (Holds()) return Remember(u);
     }

@@ -21,6 +21,11 @@ bool Steady(const Tensor& a, const Tensor& b) {
   return true;
 }
 
+// Operands of which the operator wants the type or shape, or which count in training alone.
+bool TypeOnly(const OpSpec& spec, size_t input) {
+  return input > 0 && (spec.name == "CastLike" || spec.name == "Dropout");
+}
+
 }  // namespace
 
 Trial::Trial(const std::vector<GenValue>& values, const OpSpec& spec, const Node& node,
@@ -47,7 +52,7 @@ bool Trial::Run() {
   for (int s = 0; s < kSamples; ++s) {
     if (!RunDouble(s)) return false;
   }
-  return Stable();
+  return Stable() && EveryOperandCounts();
 }
 
 bool Trial::RunNative() {
@@ -55,13 +60,12 @@ bool Trial::RunNative() {
   for (size_t i = 0; i < inputs_.size(); ++i) {
     if (inputs_[i] >= 0) args[i] = &values_[inputs_[i]].samples[0].native;
   }
-  uint32_t read = 0;
-  Result<std::vector<TypeInfo>> types = InferOperands(spec_, node_, args, opset_, &read);
+  Result<std::vector<TypeInfo>> types = InferOperands(spec_, node_, args, opset_, &read_);
   if (!types.ok()) return false;
   types_ = *std::move(types);
   for (size_t i = 0; i < inputs_.size(); ++i) {
     bool differs = inputs_[i] >= 0 && values_[inputs_[i]].varies;
-    retype_ |= differs && (i >= 32 || (read >> i & 1) != 0);
+    retype_ |= differs && (i >= 32 || (read_ >> i & 1) != 0);
   }
   Result<Tensors> out = EvalInferred(spec_, node_, args, types_, Store::kNative, kLimits, opset_);
   if (!out.ok()) return false;
@@ -147,6 +151,48 @@ bool Trial::Stable() const {
   // agree.
   if (!floats || decides || spec_.accuracy == Accuracy::kExact || Tame()) return true;
   return Steadfast(0, false, true);
+}
+
+bool Trial::EveryOperandCounts() const {
+  if (!varies_ || spec_.Has(kReadsShape)) return true;
+  // Sums and products always depend on all they are made of.
+  bool sums = spec_.accuracy == Accuracy::kReduction ||
+              (spec_.accuracy == Accuracy::kRounding && spec_.Has(kCommutative));
+  bool floats = true;
+  for (size_t i = 0; i < out_.size(); ++i)
+    floats &= !Wanted(i) || IsFloat(out_[i][0].native.dtype());
+  if (sums && floats) return true;
+  int varying = 0;
+  for (int id : inputs_) varying += id >= 0 && values_[id].varies;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    // That the only one that varies counts was seen: the samples differ.
+    if (inputs_[i] < 0 || (values_[inputs_[i]].varies && varying == 1)) continue;
+    // Shapes, axes and the like say how and not what.
+    bool parameter = i >= 32 || ((read_ >> i & 1) != 0 && !spec_.Has(kElementwise | kBroadcasts));
+    if (!parameter && !TypeOnly(spec_, i) && !Counts(i)) return false;
+  }
+  return true;
+}
+
+// Do the outputs change, or is there none, when all elements of this input do?
+bool Trial::Counts(size_t input) const {
+  Args args(inputs_.size(), nullptr);
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (inputs_[i] >= 0) args[i] = &values_[inputs_[i]].samples[0].wide;
+  }
+  const Tensor& given = *args[input];
+  for (int way = 0; way < 2; ++way) {
+    Tensor changed = Altered(given, way);
+    args[input] = &changed;
+    bool retype = (read_ >> input & 1) != 0;
+    Result<Tensors> r =
+        retype ? EvalNode(spec_, node_, args, Store::kDouble, kLimits, opset_) : Evaluate(args);
+    if (!r.ok()) return true;
+    for (size_t i = 0; i < out_.size(); ++i) {
+      if (Wanted(i) && !SameElements((*r)[i], out_[i][0].wide)) return true;
+    }
+  }
+  return false;
 }
 
 // An elementwise function that is kept from its poles (guards.h) can't blow up what is small to

@@ -40,6 +40,8 @@ class Trial {
   // The samples of output `i`, after Run.
   std::array<Sample, kSamples>& output(size_t i) { return out_[i]; }
   double largest() const { return largest_; }
+  std::vector<TypeInfo> TakeTypes() { return std::move(types_); }
+  uint32_t values_read() const { return read_; }
 
  private:
   using Tensors = std::vector<Tensor>;
@@ -53,6 +55,8 @@ class Trial {
   bool Alive(size_t output, const Tensor& t, const Stats& stats) const;
   bool Stable() const;
   bool Tame() const;
+  bool EveryOperandCounts() const;
+  bool Counts(size_t input) const;
   // Does sample `sample` stay (nearly) the same when the inputs move by what rounding could
   // explain?
   bool Steadfast(int sample, bool flip, bool move_exact) const;
@@ -67,6 +71,7 @@ class Trial {
   bool varies_ = false;     // some input does
   bool floats_ = false;     // some input or output is computed with
   bool all_exact_ = false;  // double is the type of every float: native and double are the same
+  uint32_t read_ = 0;       // inputs whose values decide the outputs' types
   bool retype_ = false;     // the outputs' types depend on values that differ between runs
   std::vector<TypeInfo> types_;
   std::vector<std::array<Sample, kSamples>> out_;

@@ -326,4 +326,25 @@ Tensor Perturbed(const Tensor& t, uint64_t salt, bool flip) {
   return out;
 }
 
+bool AllDiffer(const Tensor& a, const Tensor& b) {
+  if (!IsFloat(a.dtype()) || a.shape() != b.shape()) return false;
+  for (int64_t i = 0; i < a.size(); ++i) {
+    if (a.AsDouble(i) == b.AsDouble(i)) return false;
+  }
+  return true;
+}
+
+Tensor Altered(const Tensor& t, int way) {
+  if (t.dtype() == DType::kString || IsList(t.dtype())) return t;
+  Tensor out = t.Clone();
+  for (int64_t i = 0; i < t.size(); ++i) {
+    double v = t.AsDouble(i), sign = way == 0 ? 1 : -1;
+    if (t.dtype() == DType::kBool)
+      out.Set(i, 1 - v);
+    else
+      out.Set(i, IsFloat(t.dtype()) ? v + sign * (0.1 + 0.4 * std::fabs(v)) : v + sign);
+  }
+  return out;
+}
+
 }  // namespace assay
