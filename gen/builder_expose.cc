@@ -21,7 +21,9 @@ std::vector<bool> GraphBuilder::SurelySeen(const std::vector<int>& order) const 
     const OpSpec& spec = *n.spec;
     if (!seen[n.outputs[0]] || spec.Has(kReadsShape)) continue;
     const GenValue& out = values_[n.outputs[0]];
-    bool sums = spec.accuracy == Accuracy::kReduction ||
+    // A normalization takes shifts and scales of its input away.
+    bool normalizes = spec.FindAttr("epsilon") != nullptr;
+    bool sums = (spec.accuracy == Accuracy::kReduction && !normalizes) ||
                 (spec.accuracy == Accuracy::kRounding && spec.Has(kCommutative));
     bool all = (sums && IsFloat(out.dtype)) || spec.Has(kLayoutOnly);
     // No element of an elementwise function is saturated when all differ from sample to sample.

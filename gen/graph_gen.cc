@@ -244,9 +244,10 @@ class Generator {
     bool room = static_cast<int>(builder_.nodes().size()) < options_.nodes;
     // What a producer makes has to depend on the graph's inputs.
     bool must_vary = i == 0 && depth > 0;
-    bool constant = demand.constant || (!must_vary && choices_.Chance(i == 0  ? 0.1
-                                                                      : mixes ? 0.3
-                                                                              : 0.8));
+    bool constant = demand.constant || TypeOnly(spec, i) ||
+                    (!must_vary && choices_.Chance(i == 0  ? 0.1
+                                                   : mixes ? 0.3
+                                                           : 0.8));
     bool no_input = builder_.inputs() >= max_inputs_;
     if (!constant && depth < kMaxProducerDepth && room &&
         choices_.Chance(must_vary && no_input ? 1 : 0.35)) {

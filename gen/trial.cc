@@ -21,11 +21,6 @@ bool Steady(const Tensor& a, const Tensor& b) {
   return true;
 }
 
-// Operands of which the operator wants the type or shape, or which count in training alone.
-bool TypeOnly(const OpSpec& spec, size_t input) {
-  return input > 0 && (spec.name == "CastLike" || spec.name == "Dropout");
-}
-
 }  // namespace
 
 Trial::Trial(const std::vector<GenValue>& values, const OpSpec& spec, const Node& node,
@@ -169,7 +164,7 @@ bool Trial::EveryOperandCounts() const {
     if (inputs_[i] < 0 || (values_[inputs_[i]].varies && varying == 1)) continue;
     // Shapes, axes and the like say how and not what.
     bool parameter = i >= 32 || ((read_ >> i & 1) != 0 && !spec_.Has(kElementwise | kBroadcasts));
-    if (!parameter && !TypeOnly(spec_, i) && !Counts(i)) return false;
+    if (!parameter && !TypeOnly(spec_, static_cast<int>(i)) && !Counts(i)) return false;
   }
   return true;
 }

@@ -94,6 +94,10 @@ Demand DemandOf(const OpSpec& spec, int input, DType dtype) {
   return d;
 }
 
+bool TypeOnly(const OpSpec& spec, int input) {
+  return input > 0 && (spec.name == "CastLike" || spec.name == "Dropout");
+}
+
 namespace {
 // How the bounds of an output follow from those of the inputs.
 enum class Bounding : uint8_t { kNone, kFixed, kJoin, kFirst, kAdd, kSub, kMul, kClip };

@@ -36,6 +36,9 @@ struct Demand {
 };
 Demand DemandOf(const OpSpec& spec, int input, DType dtype);
 
+// An operand of which the operator wants the type, or which counts in training alone.
+bool TypeOnly(const OpSpec& spec, int input);
+
 // Bounds of output `output` from those of the inputs; unbounded where nothing is known of the
 // operator.
 Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> inputs, int output);

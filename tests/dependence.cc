@@ -6,7 +6,7 @@
 namespace assay {
 namespace {
 
-constexpr int kWays = 4;
+constexpr int kWays = 6;
 // Operators whose further integer operands are shapes, axes, bounds and the like.
 const std::set<std::string> kSaysHow = {"Slice",
                                         "Pad",
@@ -33,13 +33,16 @@ const std::set<std::string> kSaysHow = {"Slice",
                                         "CenterCropPad"};
 
 double Moved(double v, int way, int64_t i) {
-  double sign = Mix(static_cast<uint64_t>(i)) & 1 ? 1 : -1;
+  // Half of the elements up, half down; the last two ways the other way round.
+  double sign = (Mix(static_cast<uint64_t>(i)) & 1) == (way >= 4) ? 1 : -1;
   switch (way) {
     case 0:
       return v + sign * (0.01 + 0.01 * std::fabs(v));
     case 1:
+    case 4:
       return v * (sign > 0 ? 1.5 : 0.6);
     case 2:
+    case 5:
       return v + sign;
     default:
       return -v + 0.5 * sign;
@@ -80,8 +83,9 @@ std::set<std::string> Parameters(const Model& model) {
     for (size_t i = 0; i < n->inputs.size(); ++i) {
       const Initializer* w = model.graph.FindInitializer(n->inputs[i]);
       bool integers = w && (IsInt(w->value.dtype()) || w->value.dtype() == DType::kBool);
-      bool says_how = i > 0 && (n->op == "CastLike" || n->op == "Dropout" || n->op == "Trilu" ||
-                                (integers && kSaysHow.count(n->op) > 0));
+      bool says_how = (i > 0 || n->op == "Range") &&
+                      (n->op == "CastLike" || n->op == "Dropout" || n->op == "Trilu" ||
+                       n->op == "Range" || (integers && kSaysHow.count(n->op) > 0));
       if (w && says_how) names.insert(w->name);
     }
   }

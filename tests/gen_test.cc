@@ -12,6 +12,7 @@
 
 #include "corpus/sequences.h"
 #include "gen/plant.h"
+#include "gen/recipe.h"
 #include "interp/exec.h"
 #include "interp/onnx_io.h"
 
@@ -129,6 +130,64 @@ TEST(Generate, KeepsToTheListOfOperators) {
   Result<Model> none = Generate(choices, options);
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().code, Code::kUsage);
+}
+
+// Every operator set, all operators, all element types.
+TEST(Generate, ProfileEverythingIsValidAndFinite) {
+  GenOptions options = GenOptions::Profile("everything").value();
+  options.nodes = 15;
+  std::set<int> opsets;
+  std::set<std::string> ops;
+  for (uint64_t seed = 0; seed < 150; ++seed) {
+    Generated g = MustGenerate(seed, options);
+    opsets.insert(g.model.Opset());
+    for (const NodePtr& n : g.model.graph.nodes) ops.insert(n->op);
+    Status valid = Validate(g.model);
+    EXPECT_TRUE(valid.ok()) << "seed " << seed << ": " << valid.error().ToString();
+    if (g.model.Opset() <= 17) EXPECT_EQ(Libonnx(g.model), "") << "seed " << seed;
+    ExecOptions exec;
+    exec.keep_all = true;
+    Result<Execution> run = assay::Run(g.model, g.inputs, exec);
+    ASSERT_TRUE(run.ok()) << "seed " << seed << ": " << run.error().ToString();
+    for (const auto& [name, t] : run->values) EXPECT_TRUE(AllFinite(t)) << seed << " " << name;
+  }
+  EXPECT_EQ(opsets.size(), 20u);
+  EXPECT_GE(ops.size(), 120u);
+}
+
+// A model whose operator set was drawn is made again by the flag that names it.
+TEST(Generate, ADrawnOpsetIsInTheRecipe) {
+  Recipe recipe;
+  recipe.profile = "everything";
+  for (recipe.index = 0; recipe.index < 10; ++recipe.index) {
+    Generated drawn = Make(recipe, OptionsOf(recipe).value()).value();
+    Recipe named = recipe;
+    named.opset = drawn.model.Opset();
+    EXPECT_NE(drawn.model.metadata[kRecipeKey].find("--opset " + std::to_string(named.opset)),
+              std::string::npos);
+    Generated again = Make(named, OptionsOf(named).value()).value();
+    EXPECT_EQ(SerializeModel(drawn.model).value(), SerializeModel(again.model).value());
+  }
+}
+
+// Values retire, and yet the graph stays one: all kinds of operators to the end, few inputs.
+TEST(Generate, LongGraphsStayDiverse) {
+  GenOptions options;
+  options.nodes = 2000;
+  Generated g = MustGenerate(7, options);
+  ASSERT_TRUE(Validate(g.model).ok());
+  const Graph& graph = g.model.graph;
+  EXPECT_GE(graph.nodes.size(), 2000u);
+  EXPECT_LE(graph.inputs.size(), 100u);
+  EXPECT_LE(graph.outputs.size(), graph.nodes.size() / 8);
+  std::set<std::string> last;
+  for (size_t i = graph.nodes.size() - 300; i < graph.nodes.size(); ++i)
+    last.insert(graph.nodes[i]->op);
+  EXPECT_GE(last.size(), 60u);
+  Result<Execution> run = assay::Run(g.model, g.inputs);
+  ASSERT_TRUE(run.ok()) << run.error().ToString();
+  for (size_t i = 0; i < g.outputs.size(); ++i)
+    EXPECT_TRUE(run->outputs[i].Identical(g.outputs[i]));
 }
 
 TEST(Generate, AnyBytesDecideAModel) {
