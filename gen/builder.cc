@@ -1,6 +1,9 @@
 #include "gen/builder.h"
 
+#include <algorithm>
 #include <cmath>
+
+#include "gen/capability.h"
 
 namespace assay {
 namespace {
@@ -18,7 +21,7 @@ std::string Lower(const std::string& s) {
 int GraphBuilder::Append(GenValue v) {
   int id = static_cast<int>(values_.size());
   if (v.kind == GenValue::Kind::kInput) input_ids_.push_back(id);
-  if (v.varies) live_.push_back(id);
+  if (v.varies && !IsList(v.dtype)) live_.push_back(id);
   values_.push_back(std::move(v));
   return id;
 }
@@ -59,19 +62,37 @@ void GraphBuilder::NoteRead(int id, int node) {
   ++v.uses;
 }
 
-int GraphBuilder::AddNode(const OpSpec& spec, Node node, const std::vector<int>& inputs) {
+bool GraphBuilder::AddCaptures(const Node& node, std::vector<int>* inputs) const {
+  std::vector<std::string> operands = OperandsOf(node);
+  for (size_t i = node.inputs.size(); i < operands.size(); ++i) {
+    size_t id = values_.size();
+    while (id > 0 && values_[id - 1].name != operands[i]) --id;
+    if (id == 0) return false;
+    inputs->push_back(static_cast<int>(id) - 1);
+  }
+  return true;
+}
+
+int GraphBuilder::AddNode(const OpSpec& spec, Node node, const std::vector<int>& given,
+                          const Leniency& allow) {
   GenNode n;
   n.spec = &spec;
-  n.inputs = inputs;
+  n.inputs = given;
+  n.allow = allow;
   node.op = spec.name;
   node.inputs.clear();
-  node.inputs.reserve(inputs.size());
-  for (int id : inputs) node.inputs.push_back(id < 0 ? std::string() : values_[id].name);
+  node.inputs.reserve(given.size());
+  for (int id : given) node.inputs.push_back(id < 0 ? std::string() : values_[id].name);
+  if (spec.Has(kRunsGraphs) && !AddCaptures(node, &n.inputs)) return -1;
+  const std::vector<int>& inputs = n.inputs;
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     if (!node.outputs[i].empty()) node.outputs[i] = "v" + std::to_string(values_.size() + i);
   }
-  Trial trial(values_, spec, node, inputs, opset_, limits_);
+  Trial trial(values_, spec, node, inputs, opset_, limits_, allow);
   if (!trial.Run()) return -1;
+  DType first = inputs.empty() || inputs[0] < 0 ? DType::kUndefined : values_[inputs[0]].dtype;
+  if (capability_ && !capability_->Supports(node, first, trial.output(0)[0].native.dtype()))
+    return -1;
   int index = static_cast<int>(nodes_.size());
   node.name = Lower(spec.name) + "_" + std::to_string(index);
   for (int id : inputs) {
@@ -118,7 +139,9 @@ void GraphBuilder::Describe(const OpSpec& spec, const Node& node, const std::vec
     v->varies |= values_[id].varies;
   }
   // An output without a name holds nothing.
-  v->varies &= !spec.Has(kReadsShape) && v->dtype != DType::kUndefined;
+  v->varies &=
+      !spec.Has(kReadsShape) && v->dtype != DType::kUndefined && v->samples[0].native.size() > 0;
+  if (IsList(v->dtype)) return;
   // Decisions (integers, bools, the whole numbers of Floor) were checked to be steady; other floats
   // are exact only where nothing is computed.
   v->exact = !IsFloat(v->dtype) || (v->exact && spec.accuracy == Accuracy::kExact) ||
@@ -145,7 +168,7 @@ void GraphBuilder::RetireValue(int id) {
   v.retired = true;
   for (Sample& s : v.samples) s.wide = Tensor();
   // The model holds its constants, and test data its inputs and outputs.
-  if (v.kind == GenValue::Kind::kNode && v.uses > 0) v.samples[0].native = Tensor();
+  if (v.kind == GenValue::Kind::kNode && v.uses > 0 && !v.exposed) v.samples[0].native = Tensor();
 }
 
 void GraphBuilder::Retire(size_t most) {

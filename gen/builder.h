@@ -17,19 +17,23 @@
 
 namespace assay {
 
+struct Capability;  // gen/capability.h
+
 struct GenValue {
   enum class Kind : uint8_t { kInput, kConstant, kNode };
   Kind kind = Kind::kInput;
   std::string name;
   DType dtype = DType::kUndefined;
   int uses = 0;
-  int producer = -1;      // index of the node
-  int first_reader = -1;  // the least index of a node that reads it
-  bool exact = true;      // every correct runtime computes these very bits
-  bool varies = true;     // depends on the graph inputs' values
-  double largest = 0;     // magnitude, in the first sample
-  bool exposed = false;   // an output of the graph although it is read
-  bool retired = false;   // has no samples any more, but for what the finished model needs
+  int producer = -1;         // index of the node
+  int first_reader = -1;     // the least index of a node that reads it
+  bool exact = true;         // every correct runtime computes these very bits
+  bool varies = true;        // depends on the graph inputs' values
+  double largest = 0;        // magnitude, in the first sample
+  bool exposed = false;      // a graph output although it is read
+  bool hidden = false;       // no graph output although nobody reads it: dead code
+  bool overridable = false;  // a constant that is the default of a graph input
+  bool retired = false;      // has no samples any more, but for what the finished model needs
   Range range;
   // The first in its own type and in double, the others in double alone.
   std::array<Sample, kSamples> samples;
@@ -43,7 +47,8 @@ struct GenValue {
 struct GenNode {
   std::shared_ptr<Node> node;
   const OpSpec* spec = nullptr;
-  std::vector<int> inputs, outputs;  // value ids; -1: absent
+  std::vector<int> inputs, outputs;  // value ids; -1: absent; captured values behind the inputs
+  Leniency allow;
   // Of the outputs, and which inputs' values they depend on (exec.h); empty in a long graph.
   std::vector<TypeInfo> types;
   uint32_t values_read = 0;
@@ -55,6 +60,9 @@ class GraphBuilder {
   static constexpr size_t kMostFollowed = 40;
 
   GraphBuilder(int opset, const ValueLimits& limits) : opset_(opset), limits_(limits) {}
+
+  // From here on, nodes that `capability` does not support are refused. It outlives the builder.
+  void LimitTo(const Capability* capability) { capability_ = capability; }
 
   int opset() const { return opset_; }
   const std::vector<GenValue>& values() const { return values_; }
@@ -70,7 +78,12 @@ class GraphBuilder {
   int AddConstant(Tensor t);
   // Evaluates and appends a node; `attrs` and the number of outputs are those of `node`, names are
   // given here. The id of its first output, or -1 when it was refused (nothing has changed then).
-  int AddNode(const OpSpec& spec, Node node, const std::vector<int>& inputs);
+  int AddNode(const OpSpec& spec, Node node, const std::vector<int>& inputs,
+              const Leniency& allow = {});
+  // Flags of a value (GenValue).
+  void Expose(int id) { values_[id].exposed = true; }
+  void Hide(int id) { values_[id].hidden = true; }
+  void Override(int id) { values_[id].overridable = true; }
 
   // Undo: everything added since the mark goes. No value has retired in between.
   struct Mark {
@@ -98,6 +111,8 @@ class GraphBuilder {
   std::vector<Tensor> OutputSample() const;
 
  private:
+  // Ids of what the bodies of `node` read; false when one is not there.
+  bool AddCaptures(const Node& node, std::vector<int>* inputs) const;
   void Describe(const OpSpec& spec, const Node& node, const std::vector<int>& inputs, int output,
                 GenValue* v) const;
   int Append(GenValue v);
@@ -114,6 +129,7 @@ class GraphBuilder {
 
   int opset_;
   ValueLimits limits_;
+  const Capability* capability_ = nullptr;
   std::vector<GenValue> values_;
   std::vector<GenNode> nodes_;
   std::vector<int> input_ids_, live_;

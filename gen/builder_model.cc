@@ -53,8 +53,11 @@ bool GraphBuilder::Downstream(int id, int by, std::vector<int>* affected) const 
       if (found[n - begin]) continue;
       const GenNode& g = nodes_[n];
       if (std::none_of(g.inputs.begin(), g.inputs.end(), depending)) continue;
-      for (int i : g.inputs) {
-        if (i >= 0 && values_[i].retired) return false;
+      for (size_t i = 0; i < g.inputs.size(); ++i) {
+        int read = g.inputs[i];
+        if (read >= 0 && values_[read].retired) return false;
+        // The name of what is captured stands in a body.
+        if (i >= g.node->inputs.size() && read == id) return false;
       }
       for (int o : g.outputs) {
         if (values_[o].retired || (values_[o].uses > 0 && values_[o].first_reader < begin))
@@ -89,7 +92,7 @@ bool GraphBuilder::Redo(int node) {
     Demand d = DemandOf(*g.spec, static_cast<int>(i), v.dtype);
     if (d.Any() && !v.range.Within(d.range)) return false;
   }
-  Trial trial(values_, *g.spec, *g.node, g.inputs, opset_, limits_);
+  Trial trial(values_, *g.spec, *g.node, g.inputs, opset_, limits_, g.allow);
   if (!trial.Run()) return false;
   for (size_t i = 0; i < g.outputs.size(); ++i) {
     GenValue& v = values_[g.outputs[i]];
@@ -135,7 +138,8 @@ std::vector<int> GraphBuilder::OutputIds() const {
   std::vector<int> ids;
   for (size_t v = 0; v < values_.size(); ++v) {
     const GenValue& x = values_[v];
-    if (x.kind == GenValue::Kind::kNode && (x.uses == 0 || x.exposed) && !x.name.empty())
+    bool out = x.exposed || (x.uses == 0 && !x.hidden);
+    if (x.kind == GenValue::Kind::kNode && out && !x.name.empty())
       ids.push_back(static_cast<int>(v));
   }
   return ids;
@@ -149,6 +153,9 @@ Model GraphBuilder::Finish() const {
   for (int id : input_ids_) {
     if (values_[id].uses > 0)
       g.inputs.push_back(ValueInfo::Of(values_[id].name, values_[id].dtype, values_[id].shape()));
+  }
+  for (const GenValue& v : values_) {
+    if (v.overridable && v.uses > 0) g.inputs.push_back(ValueInfo::Of(v.name, v.dtype, v.shape()));
   }
   for (int id : OutputIds()) {
     g.outputs.push_back(ValueInfo::Of(values_[id].name, values_[id].dtype, values_[id].shape()));

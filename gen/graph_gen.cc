@@ -5,11 +5,15 @@
 
 #include "gen/catalog.h"
 #include "gen/domain.h"
+#include "gen/dynamic.h"
 #include "gen/guards.h"
+#include "gen/motif.h"
+#include "gen/outline.h"
 #include "gen/palette.h"
 #include "gen/planner.h"
 #include "gen/plant.h"
 #include "gen/recipe.h"
+#include "gen/swarm.h"
 
 namespace assay {
 namespace {
@@ -29,6 +33,7 @@ class Generator {
         builder_(options.opset, options.values),
         max_elements_(DrawSize()),
         planner_(choices, builder_, options, max_elements_) {
+    builder_.LimitTo(options.capability.get());
     max_inputs_ = options.max_inputs > 0 ? options.max_inputs : MostInputs(options.nodes);
   }
 
@@ -40,7 +45,7 @@ class Generator {
     while (static_cast<int>(builder_.nodes().size()) < target && failures < 5) {
       bool added = builder_.nodes().size() > 1 && choices_.Chance(options_.backward / 2)
                        ? ReplaceInput()
-                       : Step();
+                       : MotifStep() || Step();
       if (!added && !Step()) ++failures;
       builder_.Retire(kLiveValues);
     }
@@ -67,7 +72,17 @@ class Generator {
   }
 
   Status ChooseRows() {
-    palette_ = Palette::Of(options_.opset, options_.ops, options_.exclude, options_.even);
+    std::vector<std::string> without = options_.exclude;
+    without.insert(without.end(), options_.resting.begin(), options_.resting.end());
+    std::vector<std::string> only = options_.ops;
+    if (const Capability* c = options_.capability.get()) {
+      std::erase_if(only, [&](const std::string& op) { return !c->Find(op); });
+      for (const auto& [op, types] : c->operators) {
+        if (options_.ops.empty()) only.push_back(op);
+      }
+      if (only.empty()) return Usage("the capability file leaves none of the asked operators");
+    }
+    palette_ = Palette::Of(options_.opset, only, without, options_.even);
     if (!palette_->empty()) return {};
     return Usage("the options leave no operator that can be generated at opset " +
                  std::to_string(options_.opset));
@@ -166,6 +181,13 @@ class Generator {
                                  [this](Plan& plan) { return Place(plan, 0); });
     planting_ = false;
     return planted;
+  }
+
+  bool MotifStep() {
+    for (const auto& [tags, rate] : options_.motifs) {
+      if (choices_.Chance(rate)) return PlaceSomeMotif(choices_, builder_, options_, tags);
+    }
+    return false;
   }
 
   // ---- forward insertion ----
@@ -327,75 +349,40 @@ int DrawOpset(Choices& choices) {
   return static_cast<int>(choices.Between(kFirstGeneratedOpset, kNewestOpset));
 }
 
+bool Listed(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// With an operator set.
+Result<Generated> GenerateAt(Choices& choices, const GenOptions& options) {
+  if (options.swarm) return GenerateAt(choices, DrawSwarm(choices, options));
+  Generated g = TRY(Generator(choices, options).Run());
+  if (options.functions > 0 && choices.Chance(options.functions))
+    OutlineFunction(choices, &g.model);
+  if (options.dynamic > 0 && choices.Chance(options.dynamic))
+    MakeDynamic(choices, g.inputs, &g.model);
+  return g;
+}
+
 }  // namespace
+
+bool GenOptions::Allows(const std::string& op) const {
+  if (capability && !capability->Find(op)) return false;
+  return (ops.empty() || Listed(ops, op)) && !Listed(exclude, op);
+}
+bool GenOptions::Rests(const std::string& name) const { return Listed(resting, name); }
 
 Result<Generated> GenerateCase(Choices& choices, const GenOptions& options) {
   int opset = options.draws_opset ? DrawOpset(choices) : options.opset;
-  if (options.opset != 0) return Generator(choices, options).Run();
+  if (options.opset != 0) return GenerateAt(choices, options);
   GenOptions drawn = options;
   drawn.opset = opset;
-  return Generator(choices, drawn).Run();
+  return GenerateAt(choices, drawn);
 }
 
 Result<Model> Generate(Choices& choices, const GenOptions& options) {
   Generated g = TRY(GenerateCase(choices, options));
   return std::move(g.model);
-}
-
-std::vector<std::string> GenOptions::ProfileNames() {
-  return {"default", "float", "cnn", "types", "small", "everything"};
-}
-
-Result<GenOptions> GenOptions::Profile(const std::string& name) {
-  GenOptions o;
-  if (name == "default") return o;
-  if (name == "float") {
-    o.dtypes = {{DType::kFloat, 1}};
-  } else if (name == "cnn") {
-    o.dtypes = {{DType::kFloat, 1}};
-    o.ops = {"Conv",
-             "ConvTranspose",
-             "MaxPool",
-             "AveragePool",
-             "GlobalAveragePool",
-             "BatchNormalization",
-             "Relu",
-             "LeakyRelu",
-             "Sigmoid",
-             "Clip",
-             "Add",
-             "Mul",
-             "Concat",
-             "Pad",
-             "Resize",
-             "Softmax",
-             "Flatten",
-             "Reshape",
-             "Transpose",
-             "Gemm",
-             "MatMul",
-             "ReduceMean"};
-  } else if (name == "types") {
-    for (auto& [dtype, weight] : o.dtypes) weight = dtype == DType::kFloat16 ? 2 : 10;
-  } else if (name == "small") {
-    o.max_elements = 64;
-  } else if (name == "everything") {
-    o.opset = 0;
-    o.draws_opset = true;
-    o.even = true;
-    o.links = true;
-    o.by_value = 0.1;
-    o.dtypes.clear();
-    for (int i = 1; i < kDTypeCount; ++i) {
-      DType t = static_cast<DType>(i);
-      o.dtypes.push_back({t, t == DType::kFloat ? 40 : IsFloat(t) ? 8 : 4});
-    }
-  } else {
-    std::string known;
-    for (const std::string& n : ProfileNames()) known += (known.empty() ? "" : ", ") + n;
-    return Usage("unknown profile '" + name + "'; known: " + known);
-  }
-  return o;
 }
 
 }  // namespace assay

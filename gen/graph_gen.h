@@ -8,11 +8,13 @@
 // every machine. Cost: below 1 ms for 10 operators. Thread rule: calls are independent.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "gen/builder.h"
+#include "gen/capability.h"
 #include "interp/choices.h"
 #include "interp/graph.h"
 #include "interp/result.h"
@@ -44,9 +46,20 @@ struct GenOptions {
   int plans = 20000;   // tried for it
   bool links = false;  // without a sequence, begin with one that coverage wants (WantLink)
 
-  // A named set of options: "default", "float" (float32 alone), "cnn" (convolutional operators),
-  // "types" (all element types alike), "small" (tiny tensors), "everything" (all operators of all
-  // operator sets alike, all element types). Errors: Usage for another name.
+  // Motifs (gen/motif.h): tags, and the chance that a step places one with such a tag.
+  std::vector<std::pair<uint32_t, double>> motifs;
+  // Operators and motifs that are not drawn on their own; motifs and guards may bring the
+  // operators.
+  std::vector<std::string> resting;
+  bool swarm = false;    // each model draws its own subset of operators, types and motifs (swarm.h)
+  double dynamic = 0;    // chance that the model has symbolic dimensions (dynamic.h)
+  double functions = 0;  // chance that it has a model-local function (outline.h)
+  std::shared_ptr<const Capability> capability;  // of the target; null: everything
+
+  bool Allows(const std::string& op) const;   // by `ops`, `exclude` and `capability`
+  bool Rests(const std::string& name) const;  // is it in `resting`?
+
+  // A named set of options (profiles.cc). Errors: Usage for another name.
   static Result<GenOptions> Profile(const std::string& name);
   static std::vector<std::string> ProfileNames();
 };

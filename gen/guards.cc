@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "gen/sketch.h"
+
 namespace assay {
 namespace {
 
@@ -11,84 +13,52 @@ constexpr double kHard =
 bool HardLo(const Range& r) { return r.lo > -kHard; }
 bool HardHi(const Range& r) { return r.hi < kHard; }
 
-Tensor Scalar(DType dtype, double v) {
-  Tensor t = Tensor::Make(dtype, {}).value();
-  t.Set(0, v);
-  return t;
-}
-
-int Unary(GraphBuilder& b, const char* op, int id) {
-  const OpSpec* spec = FindOp("", op, b.opset());
-  if (!spec || !Contains(spec->inputs[0].types, b.value(id).dtype)) return -1;
-  Node n;
-  n.outputs = {"y"};
-  return b.AddNode(*spec, std::move(n), {id});
-}
-
-int Binary(GraphBuilder& b, const char* op, int id, double constant) {
-  const OpSpec* spec = FindOp("", op, b.opset());
-  if (id < 0 || !spec || !Contains(spec->inputs[0].types, b.value(id).dtype)) return -1;
-  Node n;
-  n.outputs = {"y"};
-  return b.AddNode(*spec, std::move(n), {id, b.AddConstant(Scalar(b.value(id).dtype, constant))});
-}
-
-int Clip(GraphBuilder& b, int id, double lo, double hi) {
-  const OpSpec* spec = FindOp("", "Clip", b.opset());
-  DType t = b.value(id).dtype;
-  if (!spec || !Contains(spec->inputs[0].types, t)) return -1;
-  Node n;
-  n.outputs = {"y"};
-  if (spec->since < 11) {
-    n.Set("min", static_cast<float>(lo));
-    n.Set("max", static_cast<float>(hi));
-    return b.AddNode(*spec, std::move(n), {id});
-  }
-  int low = b.AddConstant(Scalar(t, lo)), high = b.AddConstant(Scalar(t, hi));
-  return b.AddNode(*spec, std::move(n), {id, low, high});
+int Clip(Sketch& s, int id, double lo, double hi) {
+  return s.Node("Clip", {id}, {{"min", static_cast<float>(lo)}, {"max", static_cast<float>(hi)}});
 }
 
 // Into [lo, hi], both near 0.
-int Squash(Choices& choices, GraphBuilder& b, int id, const Range& r) {
+int Squash(Sketch& s, int id, const Range& r) {
   double middle = (r.lo + r.hi) / 2, half = (r.hi - r.lo) / 2 * 0.9;
   bool unit = r.lo <= -1 && r.hi >= 1;
-  switch (choices.Below(4)) {
+  switch (s.choices().Below(4)) {
     case 0:
-      if (unit) return Unary(b, "Tanh", id);
+      if (unit) return s.Node("Tanh", {id});
       break;
     case 1:
-      if (unit) return Unary(b, "Sin", id);
+      if (unit) return s.Node("Sin", {id});
       break;
     case 2:
-      if (r.lo <= 0 && r.hi >= 1) return Unary(b, "Sigmoid", id);
+      if (r.lo <= 0 && r.hi >= 1) return s.Node("Sigmoid", {id});
       break;
     default:
       break;
   }
-  return Clip(b, id, middle - half, middle + half);
+  return Clip(s, id, middle - half, middle + half);
 }
 
 // Above `lo`, or away from 0.
-int Lift(Choices& choices, GraphBuilder& b, int id, double lo) {
+int Lift(Sketch& s, int id, double lo) {
   int positive = -1;
-  switch (choices.Below(5)) {
+  switch (s.choices().Below(5)) {
     case 0:
-      positive = Unary(b, "Softplus", id);
+      positive = s.Node("Softplus", {id});
       break;
     case 1:
-      positive = Unary(b, "Sigmoid", id);
+      positive = s.Node("Sigmoid", {id});
       break;
     case 2:
-      positive = Unary(b, "Relu", id);
+      positive = s.Node("Relu", {id});
       break;
     default:
       break;
   }
-  if (positive < 0) positive = Unary(b, "Abs", id);
+  if (positive < 0) positive = s.Node("Abs", {id});
   if (positive < 0) return -1;
-  double offset = std::max(lo, 0.0) + choices.PickOf({0.25, 0.5, 1.0});
-  bool subtract = choices.Chance(0.4);
-  return subtract ? Binary(b, "Sub", positive, -offset) : Binary(b, "Add", positive, offset);
+  double offset = std::max(lo, 0.0) + s.choices().PickOf({0.25, 0.5, 1.0});
+  bool subtract = s.choices().Chance(0.4);
+  return subtract ? s.Node("Sub", {positive, s.Scalar(positive, -offset)})
+                  : s.Node("Add", {positive, s.Scalar(positive, offset)});
 }
 
 }  // namespace
@@ -105,13 +75,14 @@ int Guard(Choices& choices, GraphBuilder& builder, int id, const Demand& demand)
   if (!IsFloat(builder.value(id).dtype)) return -1;
   const Range& r = demand.range;
   GraphBuilder::Mark mark = builder.Here();
+  Sketch sketch(choices, builder);
   int guarded = -1;
   if (HardLo(r) && HardHi(r))
-    guarded = Squash(choices, builder, id, r);
+    guarded = Squash(sketch, id, r);
   else if (HardHi(r))
-    guarded = Clip(builder, id, r.hi - 8, r.hi);
+    guarded = Clip(sketch, id, r.hi - 8, r.hi);
   else
-    guarded = Lift(choices, builder, id, r.nonzero ? std::max(r.lo, kAwayFromZero) : r.lo);
+    guarded = Lift(sketch, id, r.nonzero ? std::max(r.lo, kAwayFromZero) : r.lo);
   if (guarded >= 0 && Satisfies(builder.value(guarded).range, demand)) return guarded;
   builder.Rollback(mark);
   return -1;

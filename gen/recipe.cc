@@ -31,6 +31,9 @@ std::string Recipe::Command() const {
   if (!ops.empty()) s += " --ops " + Joined(ops);
   if (!exclude.empty()) s += " --exclude " + Joined(exclude);
   if (!sequence.empty()) s += " --sequence '" + Joined(sequence, ">") + "'";
+  if (!capability.empty()) s += " --capability " + capability;
+  if (swarm) s += " --swarm";
+  if (dynamic) s += " --dynamic";
   return s;
 }
 
@@ -53,6 +56,12 @@ Result<GenOptions> OptionsOf(const Recipe& recipe) {
   if (!recipe.ops.empty()) options.ops = recipe.ops;
   options.exclude = recipe.exclude;
   options.sequence = recipe.sequence;
+  if (!recipe.capability.empty()) {
+    Capability c = TRY(LoadCapability(recipe.capability));
+    options.capability = std::make_shared<const Capability>(std::move(c));
+  }
+  options.swarm |= recipe.swarm;
+  if (recipe.dynamic) options.dynamic = 1;
   return options;
 }
 

@@ -18,6 +18,9 @@ struct Recipe {
   std::string profile = "default";
   std::vector<std::string> ops, exclude;
   std::vector<std::string> sequence;  // GenOptions::sequence
+  std::string capability;             // a file; "": none
+  bool swarm = false;                 // on top of what the profile says
+  bool dynamic = false;
 
   // "assay generate --seed 3 --first 17 --count 1 --nodes 10 --opset 17"
   std::string Command() const;
@@ -25,7 +28,8 @@ struct Recipe {
 
 inline constexpr const char* kRecipeKey = "assay.recipe";  // in Model::metadata
 
-// Errors: Usage for an unknown profile, an unknown operator name or numbers out of range.
+// Errors: Usage for an unknown profile, an unknown operator name or numbers out of range; those of
+// LoadCapability.
 Result<GenOptions> OptionsOf(const Recipe& recipe);
 // Model number recipe.index; `options` are OptionsOf(recipe). The same recipe gives the same bytes.
 Result<Generated> Make(const Recipe& recipe, const GenOptions& options);

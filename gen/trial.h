@@ -27,11 +27,19 @@ struct ValueLimits {
   bool perturb = true;  // refuse discontinuities that rounding could flip
 };
 
+// What a node's outputs may be although they tell little about the node.
+struct Leniency {
+  bool empty = false;  // an extent of 0
+  bool dull = false;   // constant, tiny, or the same for all samples
+  bool large = false;  // beyond ValueLimits::max_abs
+};
+
 class Trial {
  public:
   // `inputs`: ids among `values`, -1: absent. All outlive the trial.
   Trial(const std::vector<GenValue>& values, const OpSpec& spec, const Node& node,
-        const std::vector<int>& inputs, int opset, const ValueLimits& limits);
+        const std::vector<int>& inputs, int opset, const ValueLimits& limits,
+        const Leniency& allow = {});
 
   // Runs and judges the node; false when it is refused.
   bool Run();
@@ -67,6 +75,7 @@ class Trial {
   const std::vector<int>& inputs_;
   int opset_;
   const ValueLimits& limits_;
+  const Leniency allow_;
   double largest_ = 0;      // magnitude in the first sample's outputs
   bool varies_ = false;     // some input does
   bool floats_ = false;     // some input or output is computed with

@@ -25,6 +25,10 @@ struct Function {
   std::vector<Step> steps;  // in topological order
 };
 
+// Makes `functions`, none with attributes, those that the model defines, for saving too. What the model imports for
+// their domains is the caller's. Defined beside saving (onnx_io_save.cc).
+void DefineFunctions(Model* model, std::vector<Function> functions);
+
 // Has the model nodes that stand for others: calls of its functions, or Gradient (interp/gradient.h)?
 bool NeedsInlining(const Model& model);
 // The model without them, each call replaced by the function's nodes; values inside get fresh names. A model without

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "interp/functions.h"
 #include "interp/onnx_io_internal.h"
 
 namespace assay {
@@ -253,6 +254,28 @@ void PutType(const ValueInfo& v, onnx::TypeProto* p) {
 }
 
 }  // namespace onnx_io
+
+void DefineFunctions(Model* model, std::vector<Function> functions) {
+  onnx::ModelProto p;
+  onnx_io::Start(model->extra, &p);
+  p.clear_functions();
+  for (const Function& f : functions) {
+    onnx::FunctionProto* to = p.add_functions();
+    to->set_domain(f.domain);
+    to->set_name(f.name);
+    for (const std::string& i : f.inputs) to->add_input(i);
+    for (const std::string& o : f.outputs) to->add_output(o);
+    for (const auto& [domain, version] : f.opsets) {
+      auto* opset = to->add_opset_import();
+      opset->set_domain(domain);
+      opset->set_version(version);
+    }
+    for (const Function::Step& step : f.steps) onnx_io::PutNode(*step.node, to->add_node());
+  }
+  model->extra.clear();
+  p.AppendPartialToString(&model->extra);
+  model->functions = std::make_shared<const std::vector<Function>>(std::move(functions));
+}
 
 Status SaveModel(const Model& model, const std::string& path, const SaveOptions& options) {
   int64_t at_least = options.external_bytes;

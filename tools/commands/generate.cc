@@ -7,7 +7,9 @@
 #include <set>
 
 #include "corpus/sequence_list.h"
+#include "gen/corner_inputs.h"
 #include "gen/fresh_weights.h"
+#include "gen/profiles.h"
 #include "gen/recipe.h"
 #include "interp/exec.h"
 #include "interp/onnx_io.h"
@@ -16,6 +18,8 @@
 
 namespace assay {
 namespace {
+
+constexpr int kMaxInputSets = 1000;
 
 using Clock = std::chrono::steady_clock;
 double Since(Clock::time_point start) {
@@ -31,6 +35,7 @@ struct Flags {
       wanted;  // the sequences: model i begins with number i, and over again
   int jobs = 1;
   bool quiet = false;
+  CornerOptions corners;
   JsonFlag json;
 };
 
@@ -70,6 +75,19 @@ Result<Generated> MakeFrom(const Flags& f, const Model& architecture, int64_t in
   return g;
 }
 
+// test_data_set_1 and so on.
+Status SaveCorners(const Flags& f, int64_t index, const std::string& folder, const Generated& g) {
+  if (f.corners.sets == 0) return {};
+  uint64_t seed = MixSeeds(f.recipe.seed, static_cast<uint64_t>(index));
+  int k = 0;
+  for (const DataSet& set : CornerInputs(g.model, g.inputs, seed, f.corners)) {
+    std::string data = fmt::format("{}/test_data_set_{}", folder, ++k);
+    TRY(SaveTensors(data, "input", g.model.graph.RequiredInputs(), set.inputs));
+    TRY(SaveTensors(data, "output", g.model.graph.outputs, set.outputs));
+  }
+  return {};
+}
+
 template <class MakeFn>
 Status MakeOne(const Flags& f, int64_t index, MakeFn&& make, Made* made) {
   Clock::time_point start = Clock::now();
@@ -83,7 +101,9 @@ Status MakeOne(const Flags& f, int64_t index, MakeFn&& make, Made* made) {
     return {};
   }
   made->ms = Since(start) * 1e3;
-  return SaveCase(CaseFolder(f.out, index), g.model, {std::move(g.inputs), std::move(g.outputs)});
+  std::string folder = CaseFolder(f.out, index);
+  TRY(SaveCase(folder, g.model, {g.inputs, std::move(g.outputs)}));
+  return SaveCorners(f, index, folder, g);
 }
 
 template <class MakeFn>
@@ -151,6 +171,8 @@ Result<int> Execute(Flags& f) {
   if (f.count == 0) f.count = 1;
   if (f.count < 1) return Usage("--count is at least 1");
   if (f.first < 0) return Usage("--first is not negative");
+  if (f.corners.sets < 0 || f.corners.sets > kMaxInputSets)
+    return Usage(fmt::format("--input-sets is 0 to {}", kMaxInputSets));
   CatchInterrupts();
   if (!f.from.empty()) {
     Model architecture = TRY(LoadModel(f.from));
@@ -179,7 +201,7 @@ Runner Setup(CLI::App& app) {
       ->delimiter(',')
       ->type_name("A,B,..");
   std::string names;
-  for (const std::string& n : GenOptions::ProfileNames()) names += (names.empty() ? "" : ", ") + n;
+  for (const Profile& p : AllProfiles()) names += "\n" + p.name + ": " + p.doc;
   app.add_option("--profile", f->recipe.profile, "a named set of options: " + names)
       ->type_name("NAME");
   app.add_option("--sequences", f->sequences,
@@ -192,6 +214,18 @@ Runner Setup(CLI::App& app) {
       ->type_name("A,B,..");
   app.add_option("--sequence", f->sequence, "one such sequence, for all models")
       ->type_name("A>B>..");
+  app.add_option("--capability", f->recipe.capability,
+                 "only operators and element types that this file lists (docs/formats.md)")
+      ->type_name("FILE");
+  app.add_flag("--swarm", f->recipe.swarm,
+               "each model draws its own subset of operators, types and motifs");
+  app.add_flag("--dynamic", f->recipe.dynamic,
+               "symbolic dimensions, where the model works for other extents too");
+  app.add_option("--input-sets", f->corners.sets,
+                 "further test data at corners: zeros, ties, denormals, large numbers, ..")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_flag("--not-finite", f->corners.not_finite, "NaN and infinities in every other such set");
   app.add_option("--from", f->from, "draw weights for this architecture instead")
       ->type_name("MODEL");
   app.add_option("--first", f->first,
@@ -220,6 +254,10 @@ Command command_generate() {
       "not in --ops:\n"
       "Abs, Add, Clip, Softplus, Sigmoid, Relu, Tanh or Sin. The model's metadata says how to "
       "make it again.\n"
+      "--input-sets writes test_data_set_1 and so on; sets on which an intermediate is not finite "
+      "are "
+      "left out, but\n"
+      "with --not-finite NaN and infinities are asked for.\n"
       "JSON keys: models, seconds, ms_per_model, nodes, bytes, seed, planted, not_planted, out.",
       Setup};
 }
