@@ -11,8 +11,11 @@ constexpr const char* kDomain = "assay.local";
 constexpr int64_t kFirstIrWithFunctions = 8;
 constexpr size_t kMostSteps = 6;
 
-bool HasBody(const Node& n) {
-  return std::any_of(n.attrs.begin(), n.attrs.end(), [](const Attribute& a) {
+// May the node stand in a function? ONNX Runtime 1.30 writes out MeanVarianceNormalization as a
+// function of its own, and within another one loses the attributes of that one's constants.
+bool MayMove(const Node& n) {
+  if (n.op == "MeanVarianceNormalization") return false;
+  return std::none_of(n.attrs.begin(), n.attrs.end(), [](const Attribute& a) {
     return std::holds_alternative<std::shared_ptr<const Graph>>(a.value);
   });
 }
@@ -58,7 +61,7 @@ bool OutlineFunction(Choices& choices, Model* model) {
   // Nodes are in topological order, so that no path leaves a run and comes back.
   size_t first = choices.Below(g.nodes.size() - 1), last = first;
   size_t most = first + 1 + choices.Below(kMostSteps);
-  while (last < std::min(most, g.nodes.size()) && !HasBody(*g.nodes[last])) ++last;
+  while (last < std::min(most, g.nodes.size()) && MayMove(*g.nodes[last])) ++last;
   if (last - first < 2) return false;
   Function f = FunctionOf(g, first, last, "block_" + std::to_string(first));
   if (f.outputs.empty() || f.inputs.empty()) return false;

@@ -87,7 +87,10 @@ void Everything(GenOptions& o) {
 
 const std::vector<Profile>& AllProfiles() {
   static const std::vector<Profile> table = {
-      {"default", "all operators, mostly float32", [](GenOptions&) {}},
+      {"default", "all operators, mostly float32, a motif now and then",
+       [](GenOptions& o) {
+         o.motifs = {{kVision | kLanguage, 0.02}, {kFusion | kNoOp, 0.03}};
+       }},
       {"tiny", "tensors of at most 64 elements", [](GenOptions& o) { o.max_elements = 64; }},
       {"float", "float32 alone", FloatsOnly},
       {"types", "all element types alike",

@@ -54,6 +54,7 @@ int ResizedToShape(Sketch& s, int x) {
   // Where the length of `sizes` does not follow from constants, ONNX Runtime 1.30 takes it for 0
   // and refuses the model.
   s.Forbid(Twist::kOverridable);
+  s.Forbid(Twist::kFolded);
   int shape = ShapeOf(s, x);
   int space = Part(s, shape, 2, 4);
   if (s.choices().Chance(0.5)) {

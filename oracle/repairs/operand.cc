@@ -38,7 +38,8 @@ void ProposeAt(const RepairScene& scene, bool attributes_too, std::vector<Propos
     bool fits = true;
     for (size_t i = 0; i < sn.inputs.size() && fits; ++i) {
       if (scene.SameOperand(tn, i, sn, i)) continue;
-      if (sn.inputs[i] < 0 || tn.inputs[i] < 0) {
+      // The name of a captured value, behind the inputs, stands in a body.
+      if (sn.inputs[i] < 0 || tn.inputs[i] < 0 || i >= node->inputs.size()) {
         fits = false;
         break;
       }

@@ -49,6 +49,8 @@ void Propose(const RepairScene& scene, std::vector<Proposal>* out) {
       bool fits = true;
       std::string data_class;
       for (size_t i : set) {
+        fits = fits && i < node->inputs.size();  // behind them are captured values
+        if (!fits) break;
         int b = i < sn.inputs.size() ? sn.inputs[i] : -1, a = i < tn.inputs.size() ? tn.inputs[i] : -1;
         std::string name;
         if (BelongsElsewhere(scene, a, b)) p.size = kUnlikely;
