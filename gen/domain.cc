@@ -29,7 +29,7 @@ int64_t FromKnown(Choices& choices, std::span<const int64_t> known, int64_t lo, 
 int64_t DrawExtent(Choices& choices, int64_t lo, int64_t hi, std::span<const int64_t> known) {
   if (lo >= hi) return lo;
   uint64_t bin = choices.Below(32);
-  if (bin < 2) return lo;
+  if (bin < 1) return lo;
   if (bin < 11 && !known.empty()) return FromKnown(choices, known, lo, hi);
   if (bin < 15) return FromBin(choices, kPrimes, lo, hi);
   if (bin < 19) return FromBin(choices, kPowers, lo, hi);

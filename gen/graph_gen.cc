@@ -60,7 +60,7 @@ class Generator {
 
  private:
   int64_t DrawSize() {
-    int64_t size = choices_.PickOf<int64_t>({24, 32, 32, 48, 64, 64, 64, 96, 128, 256});
+    int64_t size = choices_.PickOf<int64_t>({40, 48, 48, 64, 64, 72, 96, 96, 128, 256});
     if (choices_.Chance(0.04)) size = choices_.PickOf<int64_t>({512, 1024, 4096});
     // What a long graph holds and computes grows with its length already.
     if (options_.nodes > 100) size = std::min<int64_t>(size, 256);
@@ -119,7 +119,7 @@ class Generator {
       const GenValue& v = builder_.value(id);
       if (!Readable(row, v)) continue;
       bool node = v.kind == GenValue::Kind::kNode;
-      uint64_t weight = v.uses > 0 ? (node ? 3 : 1) : (node ? 12 : 4);
+      uint64_t weight = v.uses > 0 ? (node ? 4 : 1) : (node ? 12 : 2);
       if (choices_.Below(12) < weight) return id;
     }
     size_t start = choices_.Below(n);
@@ -144,6 +144,11 @@ class Generator {
     DType t = planner_.ChooseType(row.input_types);
     Shape shape;
     if (!ShapeFor(row, &shape)) return -1;
+    // Rather made of what is there than one more root: paths grow longer.
+    if (!builder_.nodes().empty() && choices_.Chance(0.5)) {
+      int made = Produce(TypeInfo::Of(t, shape), {.fresh = false}, kMaxProducerDepth);
+      if (made >= 0) return made;
+    }
     if (builder_.inputs() < max_inputs_) return builder_.AddInput(choices_, t, shape);
     return Produce(TypeInfo::Of(t, shape), {}, 1);
   }
@@ -299,7 +304,7 @@ class Generator {
 
   // A new node whose first output has exactly that type; -1 when none was found.
   int Produce(const TypeInfo& want, Scope scope, int depth) {
-    scope.fresh = builder_.inputs() < max_inputs_ || depth < kMaxProducerDepth;
+    scope.fresh &= builder_.inputs() < max_inputs_ || depth < kMaxProducerDepth;
     const Palette::List& makers = palette_->Makers(want.dtype);
     for (int i = 0; i < kProducerTries; ++i) {
       const Row* row = Palette::Draw(choices_, makers);
@@ -374,9 +379,10 @@ bool GenOptions::Rests(const std::string& name) const { return Listed(resting, n
 
 Result<Generated> GenerateCase(Choices& choices, const GenOptions& options) {
   int opset = options.draws_opset ? DrawOpset(choices) : options.opset;
-  if (options.opset != 0) return GenerateAt(choices, options);
+  if (options.opset != 0 && options.swarm_types == 0) return GenerateAt(choices, options);
   GenOptions drawn = options;
-  drawn.opset = opset;
+  if (options.opset == 0) drawn.opset = opset;
+  if (options.swarm_types > 0) drawn.dtypes = DrawSwarmTypes(choices, options);
   return GenerateAt(choices, drawn);
 }
 

@@ -30,7 +30,7 @@ struct GenOptions {
   int64_t max_elements = 4096;  // of any tensor; most models stay far below
   int max_inputs = 0;           // graph inputs; 0: grows with `nodes`
   double backward = 0.2;        // chance that a step inserts backwards
-  double reuse = 0.6;           // chance that a further operand is an existing value
+  double reuse = 0.8;           // chance that a further operand is an existing value
   double by_value = 0.5;        // chance that a step chooses a value first, and then who reads it
   bool even = false;            // all operators alike, whatever the weights of their rows
   // Element types of fresh values, with weights.
@@ -38,6 +38,9 @@ struct GenOptions {
       {DType::kFloat, 760}, {DType::kDouble, 45}, {DType::kInt64, 55}, {DType::kInt32, 45},
       {DType::kBool, 35},   {DType::kUint8, 15},  {DType::kInt8, 15},  {DType::kFloat16, 10},
       {DType::kUint32, 5},  {DType::kInt16, 5}};
+  // Of these, how many (float not counted) each model keeps to where it can; 0: all. Values of few
+  // types find more readers.
+  int swarm_types = 0;
   ValueLimits values;
   // Operators that the model begins with, each reading what the one before it makes (gen/plant.h);
   // where the first two meet, of type `link` unless undefined.

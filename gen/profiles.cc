@@ -73,6 +73,7 @@ void Everything(GenOptions& o) {
   o.even = true;
   o.links = true;
   o.by_value = 0.1;
+  o.swarm_types = 2;
   o.dtypes.clear();
   for (int i = 1; i < kDTypeCount; ++i) {
     DType t = static_cast<DType>(i);

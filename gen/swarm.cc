@@ -39,4 +39,13 @@ GenOptions DrawSwarm(Choices& choices, const GenOptions& options) {
   return own;
 }
 
+std::vector<std::pair<DType, int>> DrawSwarmTypes(Choices& choices, const GenOptions& options) {
+  std::vector<std::pair<DType, int>> types;
+  for (const auto& t : options.dtypes) {
+    if (t.first == DType::kFloat || t.first == options.link) types.push_back(t);
+  }
+  for (int i = 0; i < options.swarm_types; ++i) types.push_back(choices.Pick(options.dtypes));
+  return types;
+}
+
 }  // namespace assay
