@@ -67,6 +67,8 @@ bool GraphBuilder::Noticed(int leaf, int way, const std::vector<int>& order, int
     for (size_t i = 0; i < g.outputs.size(); ++i) {
       const GenValue& v = values_[g.outputs[i]];
       if (v.name.empty() || SameElements((*r)[i], v.samples[0].wide)) continue;
+      // Another shape is seen, if only in that the readers refuse it.
+      if ((*r)[i].shape() != v.samples[0].wide.shape()) return true;
       if (v.uses == 0 || v.exposed) return true;
       changed.push_back({g.outputs[i], std::move((*r)[i])});
     }
