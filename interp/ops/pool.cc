@@ -90,7 +90,8 @@ template <class U, class F>
 void ForPooledPlanes(const Windows& windows, int64_t n, U padding, F&& f) {
   constexpr int64_t kElements = 1 << 13;
   bool fits = PaddedPlane<U>::Fits(windows.axes());
-  ParallelRanges(n, 1 + kElements / windows.in_size(), [&](int64_t begin, int64_t end) {
+  int64_t grain = 1 + kElements / std::max<int64_t>(windows.in_size(), 1);  // padding alone: none
+  ParallelRanges(n, grain, [&](int64_t begin, int64_t end) {
     std::optional<PaddedPlane<U>> copy;
     if (fits) copy.emplace(windows.axes(), padding);
     for (int64_t plane = begin; plane < end; ++plane) f(plane, copy);
