@@ -109,7 +109,8 @@ int GraphBuilder::AddNode(const OpSpec& spec, Node node, const std::vector<int>&
     n.outputs.push_back(Append(std::move(v)));
   }
   n.values_read = trial.values_read();
-  if (nodes_.size() < kMostFollowed) n.types = trial.TakeTypes();
+  bool plain = !spec.Has(kRunsGraphs) && !IsList(values_.back().dtype);
+  if (plain && nodes_.size() < kMostFollowed) n.types = trial.TakeTypes();
   n.node = std::make_shared<Node>(std::move(node));
   nodes_.push_back(std::move(n));
   return nodes_.back().outputs[0];

@@ -87,7 +87,7 @@ void GraphBuilder::ExposeIdle() {
     int id = static_cast<int>(v), last = id;
     if (values_[v].kind == GenValue::Kind::kNode || values_[v].uses == 0 || seen[v]) continue;
     if (Noticed(id, 0, order, &last) || Noticed(id, 1, order, &last)) continue;
-    if (last != id) values_[last].exposed = true;
+    if (last != id && !IsList(values_[last].dtype)) values_[last].exposed = true;
   }
 }
 

@@ -196,6 +196,8 @@ std::vector<Motif> motifs_no_op() {
                  .build = build};
   };
   constexpr DTypeSet kMost = kNumbers | Bit(DType::kBool);
+  Motif where = row("where_constant", "Where with a constant condition", kReals, WhereConstant, 9);
+  where.allow.dull = true;  // the operand that is never chosen
   return {
       row("cast_to_itself", "a Cast to the type that is there", kNumbers, NoOpCast, 9),
       row("cast_chain", "Casts to other types and back", kReals | kIndexInts, ChainedCasts, 9),
@@ -216,7 +218,7 @@ std::vector<Motif> motifs_no_op() {
       row("split_concat", "Split and Concat of the parts", kNumbers, SplitConcat),
       row("slice_of_concat", "a Slice of a Concat", kReals, SliceOfConcat, 9),
       row("slice_of_all", "a Slice that takes everything", kNumbers, SliceAll, 9),
-      row("where_constant", "Where with a constant condition", kReals, WhereConstant, 9),
+      where,
       row("clip_chain", "Clip behind Clip", kReals, Clips),
       row("min_max", "Max and Min as a Clip", kReals, MinMaxAsClip, 8),
       row("neg_neg", "Neg twice", kReals, DoubleNegation),
