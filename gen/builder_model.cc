@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "gen/catalog.h"
+
 namespace assay {
 namespace {
 
@@ -165,7 +167,11 @@ Model GraphBuilder::Finish() const {
       g.initializers.push_back({v.name, v.samples[0].native, {}});
   }
   g.nodes.reserve(nodes_.size());
-  for (int n : Order()) g.nodes.push_back(nodes_[n].node);
+  for (int n : Order()) {
+    const std::string& domain = nodes_[n].node->domain;
+    if (!domain.empty()) m.opsets[domain] = VersionOf(domain, opset_);
+    g.nodes.push_back(nodes_[n].node);
+  }
   return m;
 }
 

@@ -136,8 +136,15 @@ double WeightOf(const OpSpec& spec) {
 }
 
 constexpr int kLastOpset = 30;
+constexpr int kFirstMlOpset = 18;  // libonnx 1.12, of opset 17, infers no types in ai.onnx.ml
 
 }  // namespace
+
+int VersionOf(const std::string& domain, int opset) {
+  if (domain != kMlDomain) return opset;
+  // As the releases of ONNX paired them.
+  return opset >= 21 ? 5 : opset >= 20 ? 4 : opset >= 16 ? 3 : opset >= 11 ? 2 : 1;
+}
 
 Node BareNode(const OpSpec& spec, int outputs) {
   Node n;
@@ -161,14 +168,14 @@ DType OrdinaryType(DTypeSet types) {
 namespace {
 // Rows are the same in every operator set that has them in force, and probing takes time: each is
 // probed once. Null: the generator can't use it. The caller holds the lock of Catalog::Of.
-const Row* RowOf(const OpSpec& spec) {
-  static std::unordered_map<const OpSpec*, std::unique_ptr<Row>> known;
-  auto [it, fresh] = known.emplace(&spec, nullptr);
+const Row* RowOf(const OpSpec& spec, bool anything) {
+  static std::array<std::unordered_map<const OpSpec*, std::unique_ptr<Row>>, 2> known;
+  auto [it, fresh] = known[anything].emplace(&spec, nullptr);
   if (!fresh) return it->second.get();
   Row row;
   row.spec = &spec;
   row.weight = WeightOf(spec);
-  row.input_types = spec.inputs[0].types & ~RestrictedTypes(spec);
+  row.input_types = spec.inputs[0].types & ~RestrictedTypes(spec, anything);
   row.max_outputs = MaxGeneratedOutputs(spec);
   if (row.input_types == 0) return nullptr;
   bool any = false;
@@ -178,29 +185,37 @@ const Row* RowOf(const OpSpec& spec) {
     any |= !row.ranks[r].empty();
   }
   row.made_ranks = prober.made_ranks();
+  if (!any && spec.draw) {
+    // A rule that no rank satisfies wants what the draw callback sets (sizes or scales of Resize).
+    for (int r = 0; r <= kMaxRank; ++r)
+      row.ranks[r].push_back(std::vector<int8_t>(std::max(1, spec.MinInputs()), r));
+    row.made_ranks = ~uint32_t{0};
+    any = true;
+  }
   if (any) it->second = std::make_unique<Row>(std::move(row));
   return it->second.get();
 }
 }  // namespace
 
-Catalog::Catalog(int opset) {
+Catalog::Catalog(int opset, bool anything) {
   for (const OpSpec& spec : AllOps()) {
+    bool ml = anything && spec.domain == kMlDomain && opset >= kFirstMlOpset;
+    if (!spec.domain.empty() && !ml) continue;
     // The table is ordered by since: a row is in force when no later one is.
-    if (!spec.domain.empty() || spec.since > opset || FindOp("", spec.name, opset) != &spec)
-      continue;
-    if (!spec.eval || !spec.rule || spec.inputs.empty() || spec.outputs.empty()) continue;
-    if (spec.Has(kNotGenerated) || spec.Has(kNondeterministic)) continue;
-    if (const Row* row = RowOf(spec)) rows_.push_back(*row);
+    if (FindOp(spec.domain, spec.name, VersionOf(spec.domain, opset)) != &spec) continue;
+    if (!spec.Generated() || !spec.rule || spec.inputs.empty() || spec.outputs.empty()) continue;
+    if (const Row* row = RowOf(spec, anything)) rows_.push_back(*row);
   }
 }
 
-const Catalog& Catalog::Of(int opset) {
+const Catalog& Catalog::Of(int opset, bool anything) {
   static std::mutex mutex;
-  static std::array<std::unique_ptr<Catalog>, kLastOpset + 1> catalogs;
+  static std::array<std::array<std::unique_ptr<Catalog>, kLastOpset + 1>, 2> catalogs;
   opset = std::clamp(opset, kFirstGeneratedOpset, kLastOpset);
   std::lock_guard<std::mutex> lock(mutex);
-  if (!catalogs[opset]) catalogs[opset].reset(new Catalog(opset));
-  return *catalogs[opset];
+  std::unique_ptr<Catalog>& catalog = catalogs[anything][opset];
+  if (!catalog) catalog.reset(new Catalog(opset, anything));
+  return *catalog;
 }
 
 }  // namespace assay

@@ -28,14 +28,19 @@ struct Row {
 
 class Catalog {
  public:
-  // Thread-safe; the answer lives for ever. `opset`: of ai.onnx, 7 to 30.
-  static const Catalog& Of(int opset);
+  // Thread-safe; the answer lives for ever. `opset`: of ai.onnx, 7 to 30. `anything`: see
+  // GenOptions.
+  static const Catalog& Of(int opset, bool anything = false);
   const std::vector<Row>& rows() const { return rows_; }
 
  private:
-  explicit Catalog(int opset);
+  Catalog(int opset, bool anything);
   std::vector<Row> rows_;
 };
+
+inline constexpr char kMlDomain[] = "ai.onnx.ml";
+// The version of a domain that goes with an opset of ai.onnx.
+int VersionOf(const std::string& domain, int opset);
 
 // A node of that row with unnamed-but-present outputs, ready for CheckRule.
 Node BareNode(const OpSpec& spec, int outputs);

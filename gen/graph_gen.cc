@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "gen/catalog.h"
+#include "gen/constants.h"
 #include "gen/domain.h"
 #include "gen/dynamic.h"
 #include "gen/guards.h"
@@ -82,7 +83,7 @@ class Generator {
       }
       if (only.empty()) return Usage("the capability file leaves none of the asked operators");
     }
-    palette_ = Palette::Of(options_.opset, only, without, options_.even);
+    palette_ = Palette::Of(options_.opset, only, without, options_.even, options_.anything);
     if (!palette_->empty()) return {};
     return Usage("the options leave no operator that can be generated at opset " +
                  std::to_string(options_.opset));
@@ -216,9 +217,13 @@ class Generator {
         value = ValueFor(*row);
         if (++tries == kTriesPerRow) wanted = nullptr;
       }
+      // Where no value fits (square matrices, spectra) the operator brings its own. Later tries do
+      // so more often.
+      bool alone = row && choices_.Chance(value < 0 ? 1 : i < kTriesPerStep / 2 ? 0.04 : 0.5);
       Plan plan;
-      if (row && value >= 0 && planner_.Forward(*row, value, &plan) && Place(plan, 0) >= 0)
-        return true;
+      bool planned = alone ? planner_.Alone(*row, &plan) && (Room() || plan.operands[0].constant)
+                           : row && value >= 0 && planner_.Forward(*row, value, &plan);
+      if (planned && Place(plan, 0) >= 0) return true;
       if (Keep(mark)) return true;
     }
     return false;
@@ -231,6 +236,7 @@ class Generator {
     builder_.Rollback(mark);
     return false;
   }
+  bool Room() const { return builder_.inputs() < max_inputs_; }
 
   // Makes the operands and adds the node; -1 (with leftovers for the caller to roll back) when
   // refused.
@@ -249,7 +255,7 @@ class Generator {
 
   int MakeOperand(Plan& plan, int i, int depth) {
     Operand& o = plan.operands[i];
-    if (o.constant) return builder_.AddConstant(*std::move(o.constant));
+    if (o.constant) return AddConstant(choices_, builder_, options_, *std::move(o.constant));
     Demand demand = DemandOf(*plan.spec, i, plan.types[i].dtype);
     if (o.value >= 0) {
       // A guard would stand between two operators of a wanted sequence: the samples alone have to
@@ -285,7 +291,8 @@ class Generator {
       return Guarded(builder_.AddInput(choices_, type.dtype, shape), demand);
     }
     if (must_vary) return kRefused;
-    return builder_.AddConstant(
+    return AddConstant(
+        choices_, builder_, options_,
         DrawWeight(choices_, type.dtype, shape, demand.range, WeightScale(spec, shape)));
   }
   int Guarded(int id, const Demand& demand) {

@@ -41,6 +41,9 @@ struct GenOptions {
   // Of these, how many (float not counted) each model keeps to where it can; 0: all. Values of few
   // types find more readers.
   int swarm_types = 0;
+  // Also what few runtimes have kernels for: every row, attribute and element type that
+  // gen/restrictions.h does not find fault with, and places to read that are computed.
+  bool anything = false;
   ValueLimits values;
   // Operators that the model begins with, each reading what the one before it makes (gen/plant.h);
   // where the first two meet, of type `link` unless undefined.

@@ -35,17 +35,19 @@ void Palette::Add(const Row& row, double weight) {
 }
 
 std::shared_ptr<const Palette> Palette::Of(int opset, const std::vector<std::string>& only,
-                                           const std::vector<std::string>& exclude, bool even) {
-  using Key = std::tuple<int, std::vector<std::string>, std::vector<std::string>, bool>;
+                                           const std::vector<std::string>& exclude, bool even,
+                                           bool anything) {
+  using Key = std::tuple<int, std::vector<std::string>, std::vector<std::string>, bool, bool>;
   static std::mutex mutex;
   static std::map<Key, std::shared_ptr<const Palette>> kept;
-  const Catalog& catalog = Catalog::Of(opset);
+  const Catalog& catalog = Catalog::Of(opset, anything);
   std::lock_guard<std::mutex> lock(mutex);
-  Key key(opset, only, exclude, even);
+  Key key(opset, only, exclude, even, anything);
   if (auto it = kept.find(key); it != kept.end()) return it->second;
   auto palette = std::make_shared<Palette>();
   for (const Row& row : catalog.rows()) {
     bool wanted = only.empty() || Listed(only, row.spec->name);
+    if (row.spec->Has(kOnRequest) && !anything) continue;
     if (wanted && !Listed(exclude, row.spec->name)) palette->Add(row, even ? 1 : row.weight);
   }
   if (kept.size() >= kKept) kept.clear();

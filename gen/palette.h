@@ -22,9 +22,11 @@ class Palette {
   };
 
   // The rows of an operator set, without those excluded, or those in `only` alone unless that is
-  // empty. `even`: all weights are 1. Thread-safe; kept for the next who asks for the same.
+  // empty. `even`: all weights are 1. `anything`: see GenOptions. Thread-safe; kept for the next
+  // who asks for the same.
   static std::shared_ptr<const Palette> Of(int opset, const std::vector<std::string>& only,
-                                           const std::vector<std::string>& exclude, bool even);
+                                           const std::vector<std::string>& exclude, bool even,
+                                           bool anything = false);
 
   bool empty() const { return all_.rows.empty(); }
   const List& All() const { return all_; }

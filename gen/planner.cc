@@ -13,6 +13,17 @@ constexpr int kReuseTries = 5;
 constexpr int kMaxVariadic = 4;
 const Dim kAnyExtent(1, 64);
 
+constexpr double kRareTypes = 0.1;  // with GenOptions::anything
+
+// An element type out of `types`, complex ones excepted: hardly a runtime computes with them.
+DType AnyType(Choices& choices, DTypeSet types) {
+  std::vector<DType> all;
+  for (int i = 1; i < kDTypeCount; ++i) {
+    if (Contains(types & ~kComplexes, static_cast<DType>(i))) all.push_back(static_cast<DType>(i));
+  }
+  return all.empty() ? OrdinaryType(types) : choices.Pick(all);
+}
+
 // An empty list is written like no list at all. False when the attribute may not be left out.
 bool DropEmptyLists(const OpSpec& spec, Node* node) {
   for (size_t i = 0; i < node->attrs.size();) {
@@ -35,6 +46,8 @@ bool DropEmptyLists(const OpSpec& spec, Node* node) {
 DType Planner::ChooseType(DTypeSet types) {
   int64_t total = 0;
   for (const auto& [t, w] : options_.dtypes) total += Contains(types, t) ? w : 0;
+  if (options_.anything && (total == 0 || choices_.Chance(kRareTypes)))
+    return AnyType(choices_, types);
   if (total == 0) return OrdinaryType(types);
   int64_t at = static_cast<int64_t>(choices_.Below(total));
   for (const auto& [t, w] : options_.dtypes) {
@@ -177,15 +190,22 @@ bool Planner::CallDraw(Plan* plan) {
   d.attrs = plan->node.attrs;
   d.outputs = static_cast<int>(plan->node.outputs.size());
   d.max_elements = max_elements_;
+  d.anything = options_.anything;
   if (!plan->spec->draw(choices_, d)) return false;
   plan->node.attrs = std::move(d.attrs);
   for (const Attribute& a : plan->node.attrs) problem_.attributes.erase(a.name);
   plan->node.outputs.assign(std::clamp(d.outputs, 1, row_->max_outputs), "y");
+  for (int i : d.absent) {
+    if (i + 1 < static_cast<int>(plan->node.outputs.size())) plan->node.outputs[i].clear();
+  }
   size_t count = std::max<size_t>(d.inputs.size(), std::max(1, plan->spec->MinInputs()));
   if (plan->spec->inputs.back().arity == Arity::kVariadic)
     count = std::max(count, plan->operands.size());
   plan->operands.resize(count);
   problem_.inputs.resize(count);
+  for (size_t i = 0; i < d.inputs.size() && i < count; ++i) {
+    if (d.inputs[i].Static()) problem_.inputs[i] = d.inputs[i];
+  }
   for (size_t i = 0; i < d.constants.size() && i < count; ++i) {
     if (!d.constants[i]) continue;
     plan->operands[i].constant = std::move(d.constants[i]);
@@ -194,7 +214,7 @@ bool Planner::CallDraw(Plan* plan) {
   problem_.values.assign(count, nullptr);
   for (size_t i = 0; i < count; ++i) {
     if (plan->operands[i].constant) problem_.values[i] = &*plan->operands[i].constant;
-    if (plan->operands[i].constant &&
+    if (problem_.inputs[i].Static() &&
         !Bind(plan->spec->InputAt(static_cast<int>(i)), problem_.inputs[i].dtype)) {
       return false;
     }
@@ -362,6 +382,28 @@ bool Planner::Forward(const Row& row, int first, Plan* plan) {
   if (!CallDraw(plan)) return false;
   AddOptional(plan);
   return FillOperands(plan, slot) && Finish(plan, nullptr);
+}
+
+bool Planner::Alone(const Row& row, Plan* plan) {
+  const OpSpec& spec = *row.spec;
+  scope_ = {};
+  Start(row, plan);
+  int rank = static_cast<int>(choices_.Below(kMaxRank + 1));
+  for (int i = 0; i <= kMaxRank && !row.TakesRank(rank); ++i) rank = (rank + 1) % (kMaxRank + 1);
+  if (!ChooseRanks(0, rank)) return false;
+  for (int i = 0; i < static_cast<int>(plan->operands.size()); ++i) {
+    const Formal& f = spec.InputAt(i);
+    DType t = i == 0 ? ChooseType(row.input_types) : TypeFor(f);
+    if (!Bind(f, t)) return false;
+    int8_t r = ranks_[std::min<size_t>(i, ranks_.size() - 1)];
+    problem_.inputs[i] = {t, true, std::vector<Dim>(r, kAnyExtent)};
+  }
+  DrawAttributes(plan, rank);
+  if (spec.draw) problem_.inputs[0] = {problem_.inputs[0].dtype, false, {}};
+  if (!CallDraw(plan) || !problem_.inputs[0].ranked) return false;
+  AddOptional(plan);
+  plan->operands[0].fresh = !plan->operands[0].constant;
+  return FillOperands(plan, 0) && Finish(plan, nullptr);
 }
 
 bool Planner::Backward(const Row& row, const TypeInfo& want, const Scope& scope, Plan* plan) {

@@ -44,6 +44,8 @@ class Planner {
 
   // A node that reads the existing value `first`, at some input. False when none was found.
   bool Forward(const Row& row, int first, Plan* plan);
+  // A node all of whose operands are made for it.
+  bool Alone(const Row& row, Plan* plan);
   // A node whose output 0 has type `want`, over existing values in `scope`.
   bool Backward(const Row& row, const TypeInfo& want, const Scope& scope, Plan* plan);
 

@@ -74,9 +74,11 @@ void Everything(GenOptions& o) {
   o.links = true;
   o.by_value = 0.1;
   o.swarm_types = 2;
+  o.anything = true;
   o.dtypes.clear();
   for (int i = 1; i < kDTypeCount; ++i) {
     DType t = static_cast<DType>(i);
+    if (Contains(kComplexes, t)) continue;  // hardly a runtime computes with them
     o.dtypes.push_back({t, t == DType::kFloat ? 40 : IsFloat(t) ? 8 : 4});
   }
   o.motifs = {{kAllTags, 0.06}};

@@ -10,6 +10,7 @@ struct RowRestriction {
   int last_since;    // of the row; kAny: every version
   DTypeSet without;  // element types of input 0
   int max_outputs;
+  bool support = false;  // runtimes lack it, no more: generated where anything is
 };
 constexpr RowRestriction kRows[] = {
     {"Erf", kAny, kInts, kAny},  // runtimes refuse integers
@@ -22,8 +23,15 @@ constexpr RowRestriction kRows[] = {
     {"ReduceL2", kAny, kInts, kAny},
     {"ReduceMean", kAny, kInts, kAny},
     {"MeanVarianceNormalization", kAny, ~Bit(DType::kFloat),
-     kAny},                               // libonnx's function body is float's
-    {"Compress", 9, ~DTypeSet{0}, kAny},  // libonnx infers no type for its output
+     kAny},                                          // libonnx's function body is float's
+    {"Compress", 9, ~DTypeSet{0}, kAny},             // libonnx infers no type for its output
+    {"GRU", kAny, Bit(DType::kDouble), kAny, true},  // of floats alone in ONNX Runtime
+    {"LSTM", kAny, Bit(DType::kDouble), kAny, true},
+    // ONNX Runtime 1.30 writes it out with additions of float to double.
+    {"Attention", kAny, Bit(DType::kDouble), kAny},
+    {"RMSNormalization", kAny, Bit(DType::kDouble), kAny},
+    // ONNX Runtime 1.30 makes its X float, and not its splits.
+    {"TreeEnsemble", kAny, Bit(DType::kFloat16), kAny},
     {"Dropout", 11, 0, 1},  // the mask outside training is not specified before opset 12
 };
 
@@ -31,6 +39,8 @@ struct AttributeRestriction {
   const char *op, *attr;
 };
 constexpr AttributeRestriction kAttributes[] = {
+    {"CastLike", "saturate"},  // ONNX Runtime refuses them where the target is no small float
+    {"CastLike", "round_mode"},
     {"TopK", "sorted"},  // the order of an unsorted answer is free
 };
 
@@ -90,7 +100,19 @@ bool NoVarianceBehind(const Node& n, std::span<const TypeInfo> inputs) {
   return true;
 }
 
+// A mask that ends before the keys, which opset 24 pads.
+bool ShortMask(const Node&, std::span<const TypeInfo> inputs) {
+  if (inputs.size() < 4 || inputs[3].dtype == DType::kUndefined) return false;
+  auto extent = [&](size_t i, size_t from_end) {
+    const std::vector<Dim>& d = inputs[i].dims;
+    return d[d.size() - from_end].value();
+  };
+  bool past = inputs.size() > 4 && inputs[4].dtype != DType::kUndefined;
+  return extent(3, 1) != extent(1, 2) + (past ? extent(4, 2) : 0);
+}
+
 constexpr NodeRestriction kNodes[] = {
+    {"Attention", ShortMask},
     {"InstanceNormalization", NoVariance},
     {"LayerNormalization", NoVarianceBehind},
     {"LRN", OddLrn},
@@ -126,9 +148,10 @@ DTypeSet LaterTypes(const OpSpec& spec) {
 }
 }  // namespace
 
-DTypeSet RestrictedTypes(const OpSpec& spec) {
-  DTypeSet without = LaterTypes(spec);
+DTypeSet RestrictedTypes(const OpSpec& spec, bool anything) {
+  DTypeSet without = anything ? kComplexes : LaterTypes(spec);
   for (const RowRestriction& r : kRows) {
+    if (anything && r.support) continue;
     if (spec.name == r.op && spec.since <= r.last_since) without |= r.without;
   }
   return without;

@@ -9,8 +9,9 @@
 
 namespace assay {
 
-// Element types of input 0 that are not generated for a row.
-DTypeSet RestrictedTypes(const OpSpec& spec);
+// Element types of input 0 that are not generated for a row. `anything`: those that runtimes merely
+// lack are.
+DTypeSet RestrictedTypes(const OpSpec& spec, bool anything = false);
 // Outputs that may be asked for.
 int MaxGeneratedOutputs(const OpSpec& spec);
 // Attributes that are left at their default.

@@ -67,7 +67,8 @@ class Search {
 
   bool Run() {
     truth_ = checker_.Run();
-    if (unknowns_.empty() || truth_ == Truth::kFalse) return truth_ == Truth::kTrue;
+    // What is not decided now depends on values; evaluating the node decides it.
+    if (unknowns_.empty() || truth_ == Truth::kFalse) return truth_ != Truth::kFalse;
     for (int i = 0; i < kRestarts && runs_ < kMostRuns; ++i) {
       if (Attempt()) return true;
       Forget(0, unknowns_.size());
@@ -129,7 +130,7 @@ class Search {
     for (const Group& g : groups_) {
       if (!GuessGroup(g) && !FixEach(g)) return false;
     }
-    return truth_ == Truth::kTrue;
+    return truth_ != Truth::kFalse;
   }
 
   // All members at once: one rule run where most combinations are fine.
@@ -246,7 +247,9 @@ Truth RuleChecker::Run() {
   p_.spec->rule(context_);
   if (context_.failed()) return Truth::kFalse;
   Truth all = context_.maybe() ? Truth::kMaybe : Truth::kTrue;
-  for (const TypeInfo* t : inputs_) {
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    if (i < p_.values.size() && p_.values[i]) continue;  // given, be it empty
+    const TypeInfo* t = inputs_[i];
     if (t && !t->dims.empty()) all = all && CheckSize(*t, p_.max_elements);
   }
   const std::vector<TypeInfo>& out = types();

@@ -1,22 +1,17 @@
 #include "gen/values.h"
 
+#include <algorithm>
 #include <cmath>
-#include <unordered_map>
+
+#include "interp/draw.h"
+#include "interp/small_float.h"
 
 namespace assay {
 namespace {
 
-constexpr double kInfinite = 1e30;
 constexpr double kRelativeSlack = 1e-4,
                  kAbsoluteSlack = 1e-5;  // a tenth of what outputs may differ by
 constexpr double kNudge = 1e-5;
-
-bool IsOneOf(const std::string& name, std::initializer_list<const char*> names) {
-  for (const char* n : names) {
-    if (name == n) return true;
-  }
-  return false;
-}
 
 Range Join(Range a, Range b) {
   return {std::min(a.lo, b.lo), std::max(a.hi, b.hi), a.nonzero && b.nonzero};
@@ -25,142 +20,42 @@ Range Between(double lo, double hi) {
   return {lo, hi, lo >= kAwayFromZero || hi <= -kAwayFromZero};
 }
 
-// Operators whose output lies in fixed bounds.
-struct FixedRange {
-  const char* name;
-  double lo, hi;
-};
-constexpr FixedRange kFixedRanges[] = {
-    {"Sigmoid", 0, 1},
-    {"HardSigmoid", 0, 1},
-    {"Softmax", 0, 1},
-    {"Tanh", -1, 1},
-    {"Sin", -1, 1},
-    {"Cos", -1, 1},
-    {"Erf", -1, 1},
-    {"Softsign", -1, 1},
-    {"Sign", -1, 1},
-    {"Hardmax", 0, 1},
-    {"Atan", -1.6, 1.6},
-    {"Abs", 0, kInfinite},
-    {"Exp", 0, kInfinite},
-    {"Softplus", 0, kInfinite},
-    {"ReduceL1", 0, kInfinite},
-    {"ReduceL2", 0, kInfinite},
-    {"ReduceSumSquare", 0, kInfinite},
-    {"Acosh", 0, kInfinite},
-    {"Cosh", 1, kInfinite},
-    {"Sqrt", 0, kInfinite},
-    {"Relu", 0, kInfinite},
-    {"Acos", 0, 3.2},
-};
-
 }  // namespace
 
 Demand DemandOf(const OpSpec& spec, int input, DType dtype) {
-  Demand d;
-  if (input == 0) {
-    d.range.lo = spec.safe_lo;
-    d.range.hi = spec.safe_hi;
-  }
-  const std::string& name = spec.name;
-  if ((name == "Div" || name == "Mod") && input == 1) {
-    d.range.nonzero = true;
-    // An integer remainder or quotient by an unlucky third input would be undefined.
-    d.constant = !IsFloat(dtype) || name == "Mod";
-    if (name == "Mod" && IsFloat(dtype)) d.range.lo = kAwayFromZero;
-  } else if (name == "Reciprocal") {
-    d.range.nonzero = true;
-  } else if (name == "Pow") {
-    if (input == 0) d.range.lo = IsFloat(dtype) ? kAwayFromZero : 0;
-    if (input == 1) {
-      d.constant = true;
-      d.range = Between(IsFloat(dtype) ? -2 : 0, 3);
-    }
-  } else if (name == "BitShift" && input == 1) {
-    d.constant = true;
-    d.range = {0, 4, false};
-  } else if (name == "BatchNormalization" && input == 4) {
-    d.constant = true;
-    d.range = Between(0.4, 2);
-  } else if (IsOneOf(name, {"ReduceLogSum"})) {
-    d.range.lo = kAwayFromZero;
-  } else if (IsOneOf(name, {"ReduceProd", "Exp", "Sinh", "Cosh", "ReduceLogSumExp"}) &&
-             input == 0) {
-    // Repeated growth ends in overflow for unlucky inputs, however tame the samples.
-    d.range.lo = std::max(d.range.lo, -8.0);
-    d.range.hi = std::min(d.range.hi, 8.0);
-  }
-  return d;
+  const Formal& formal = spec.InputAt(input);
+  const SafeValues& safe = !IsFloat(dtype) && formal.safe_other ? *formal.safe_other : formal.safe;
+  return {{safe.lo, safe.hi, safe.nonzero}, safe.constant};
 }
 
 bool TypeOnly(const OpSpec& spec, int input) {
   return input > 0 && (spec.name == "CastLike" || spec.name == "Dropout");
 }
 
-namespace {
-// How the bounds of an output follow from those of the inputs.
-enum class Bounding : uint8_t { kNone, kFixed, kJoin, kFirst, kAdd, kSub, kMul, kClip };
-struct BoundingOf {
-  Bounding how = Bounding::kNone;
-  Range fixed;
-};
-
-const BoundingOf& FindBounding(const std::string& op) {
-  static const std::unordered_map<std::string, BoundingOf> table = [] {
-    std::unordered_map<std::string, BoundingOf> t;
-    for (const FixedRange& f : kFixedRanges) t[f.name] = {Bounding::kFixed, Between(f.lo, f.hi)};
-    for (const char* op : {"Concat", "Max", "Min", "Mean"}) t[op].how = Bounding::kJoin;
-    for (const char* op :
-         {"Identity",      "Reshape",   "Transpose",  "Flatten",      "Squeeze",
-          "Unsqueeze",     "Slice",     "Split",      "Gather",       "GatherElements",
-          "GatherND",      "Expand",    "Tile",       "DepthToSpace", "SpaceToDepth",
-          "ReduceMax",     "ReduceMin", "ReduceMean", "MaxPool",      "GlobalAveragePool",
-          "GlobalMaxPool", "Dropout",   "Compress"})
-      t[op].how = Bounding::kFirst;
-    t["Add"].how = Bounding::kAdd;
-    t["Sub"].how = Bounding::kSub;
-    t["Mul"].how = Bounding::kMul;
-    t["Clip"].how = Bounding::kClip;
-    return t;
-  }();
-  static const BoundingOf none;
-  auto it = table.find(op);
-  return it == table.end() ? none : it->second;
-}
-}  // namespace
-
 Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> inputs, int output) {
   if (output != 0 || inputs.empty()) return {};
-  const BoundingOf& bounding = FindBounding(spec.name);
-  Range r = inputs[0], b = inputs.size() == 2 ? inputs[1] : Range{};
-  bool known = inputs.size() == 2 && (r.Bounded() || b.Bounded());
-  switch (bounding.how) {
-    case Bounding::kNone:
-      return {};
-    case Bounding::kFixed:
-      return bounding.fixed;
-    case Bounding::kJoin:
-      for (const Range& x : inputs) r = Join(r, x);
-      return r;
-    case Bounding::kFirst:
-      return r;
-    case Bounding::kAdd:
-      return inputs.size() == 2 ? Between(r.lo + b.lo, r.hi + b.hi) : Range{};
-    case Bounding::kSub:
-      return known ? Between(r.lo - b.hi, r.hi - b.lo) : Range{};
-    case Bounding::kMul: {
-      if (!known || !r.Bounded() || !b.Bounded()) return {};
-      double p[] = {r.lo * b.lo, r.lo * b.hi, r.hi * b.lo, r.hi * b.hi};
-      return Between(*std::min_element(p, p + 4), *std::max_element(p, p + 4));
-    }
-    case Bounding::kClip: {
-      if (inputs.size() < 2) return Between(node.Float("min", -3e38f), node.Float("max", 3e38f));
-      Range out = r;
-      if (inputs[1].Bounded()) out.lo = std::max(out.lo, inputs[1].lo);
-      if (inputs.size() > 2 && inputs[2].Bounded()) out.hi = std::min(out.hi, inputs[2].hi);
-      return Between(out.lo, out.hi);
-    }
+  if (spec.out_lo > -1e29 || spec.out_hi < 1e29) return Between(spec.out_lo, spec.out_hi);
+  Range r = inputs[0];
+  if (spec.Has(kWithinInputs)) {
+    bool variadic = spec.inputs.back().arity == Arity::kVariadic;
+    for (size_t i = 1; variadic && i < inputs.size(); ++i) r = Join(r, inputs[i]);
+    // The mean of a negative and a positive number may be 0.
+    return spec.accuracy == Accuracy::kExact ? r : Between(r.lo, r.hi);
+  }
+  const std::string& name = spec.name;
+  if (name == "Clip") {
+    if (inputs.size() < 2) return Between(node.Float("min", -3e38f), node.Float("max", 3e38f));
+    if (inputs[1].Bounded()) r.lo = std::max(r.lo, inputs[1].lo);
+    if (inputs.size() > 2 && inputs[2].Bounded()) r.hi = std::min(r.hi, inputs[2].hi);
+    return Between(r.lo, r.hi);
+  }
+  if (inputs.size() != 2) return {};
+  const Range& b = inputs[1];
+  if (name == "Add") return Between(r.lo + b.lo, r.hi + b.hi);
+  if (name == "Sub" && (r.Bounded() || b.Bounded())) return Between(r.lo - b.hi, r.hi - b.lo);
+  if (name == "Mul" && r.Bounded() && b.Bounded()) {
+    double p[] = {r.lo * b.lo, r.lo * b.hi, r.hi * b.lo, r.hi * b.hi};
+    return Between(*std::min_element(p, p + 4), *std::max_element(p, p + 4));
   }
   return {};
 }
@@ -184,9 +79,12 @@ Stats Measure(const Tensor& t) {
     over(t.data<int64_t>());
   else if (t.dtype() == DType::kBool || t.dtype() == DType::kUint8)
     over(t.data<uint8_t>());
-  else if (t.dtype() == DType::kString)
+  else if (t.dtype() == DType::kString) {
+    const std::vector<std::string>& text = t.strings();
+    s.constant =
+        std::all_of(text.begin(), text.end(), [&](const std::string& x) { return x == text[0]; });
     return s;
-  else {
+  } else {
     for (int64_t i = 0; i < t.size(); ++i) {
       double v = t.AsDouble(i);
       if (i == 0) s.lo = s.hi = v;
@@ -250,7 +148,7 @@ Tensor DrawWeight(Choices& choices, DType dtype, const Shape& shape, const Range
   bool half = dtype == DType::kFloat16 || dtype == DType::kBfloat16;
   for (int64_t i = 0; i < t.size(); ++i) {
     if (dtype == DType::kString)
-      t.mutable_strings()[i] = std::string(1, static_cast<char>('a' + choices.Below(26)));
+      t.mutable_strings()[i] = RandomText(choices);
     else if (dtype == DType::kBool)
       t.Set(i, static_cast<double>(choices.Below(2)));
     else if (dtype == DType::kFloat)
@@ -258,6 +156,8 @@ Tensor DrawWeight(Choices& choices, DType dtype, const Shape& shape, const Range
           static_cast<float>(DrawFloatWeight(choices, range, scale, false));
     else if (IsFloat(dtype))
       t.Set(i, DrawFloatWeight(choices, range, scale, half));
+    else if (IsSmallFloat(dtype))
+      t.Set(i, SmallFloatBits(dtype, DrawFloatWeight(choices, range, 2, false)));
     else
       t.Set(i, DrawIntegerWeight(choices, dtype, range));
   }
@@ -269,11 +169,13 @@ Tensor DrawInput(Choices& choices, DType dtype, const Shape& shape) {
   bool half = dtype == DType::kFloat16 || dtype == DType::kBfloat16;
   for (int64_t i = 0; i < t.size(); ++i) {
     if (dtype == DType::kString)
-      t.mutable_strings()[i] = std::string(1, static_cast<char>('a' + choices.Below(26)));
+      t.mutable_strings()[i] = RandomText(choices);
     else if (dtype == DType::kFloat)
       t.mutable_data<float>()[i] = static_cast<float>(DrawNormal(choices));
     else if (IsFloat(dtype))
       t.Set(i, half ? std::nearbyint(DrawNormal(choices) * 8) / 8 : DrawNormal(choices));
+    else if (IsSmallFloat(dtype))
+      t.Set(i, SmallFloatBits(dtype, 2 * DrawNormal(choices)));
     else
       t.Set(i, static_cast<double>(choices.Below(dtype == DType::kBool ? 2 : 4)));
   }

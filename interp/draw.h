@@ -3,6 +3,7 @@
 // fit each other drops them first.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "interp/op_spec.h"
@@ -26,7 +27,27 @@ std::vector<int64_t> DrawAxes(Choices& choices, int rank);
 // An extent in [1, most]: often 1, 2, 3 or `most`, so that special values occur.
 int64_t DrawExtent(Choices& choices, int64_t most);
 
+// A divisor of n >= 1.
+int64_t DrawDivisor(Choices& choices, int64_t n);
+
 // Elements of a concrete input.
 int64_t ElementsOfInput(const Draft& draft, size_t i);
+
+// Says that input i has to have that type; the draft grows as needed.
+void Ask(Draft& draft, size_t i, DType dtype, Shape shape);
+// The element type that input i has got, or `otherwise`.
+DType TypeOr(const Draft& draft, size_t i, DType otherwise);
+
+// With probability `p` sets an attribute to a value of its domain (integers, floats, strings);
+// nothing where the row has no such attribute.
+void MaybeSet(Choices& choices, Draft& draft, const std::string& attr, double p = 0.5);
+
+// Uniform in [lo, hi], on a coarse grid for halves.
+Tensor UniformConstant(Choices& choices, DType dtype, Shape shape, double lo, double hi);
+// Integers in [lo, hi].
+Tensor IntegerConstant(Choices& choices, DType dtype, Shape shape, int64_t lo, int64_t hi);
+
+// A short text: words, signs, blanks, now and then nothing. ASCII.
+std::string RandomText(Choices& choices);
 
 }  // namespace assay

@@ -24,11 +24,13 @@ void Draft::SetConstant(size_t i, Tensor t) {
 }
 
 OpSpec& OpSpec::In(std::string n, std::string type, DTypeSet types, Arity arity, bool homogeneous) {
-  inputs.push_back({std::move(n), std::move(type), types, arity, homogeneous});
+  Formal f{std::move(n), std::move(type), types, arity, homogeneous};
+  inputs.push_back(std::move(f));
   return *this;
 }
 OpSpec& OpSpec::Out(std::string n, std::string type, DTypeSet types, Arity arity) {
-  outputs.push_back({std::move(n), std::move(type), types, arity, true});
+  Formal f{std::move(n), std::move(type), types, arity};
+  outputs.push_back(std::move(f));
   return *this;
 }
 namespace {
@@ -62,7 +64,8 @@ OpSpec& OpSpec::Float(std::string n, float otherwise, AttrDomain d) {
   return Attr({std::move(n), AttrType::kFloat, false, AttrValue(otherwise), std::move(d)});
 }
 OpSpec& OpSpec::String(std::string n, std::string otherwise, AttrDomain d) {
-  return Attr({std::move(n), AttrType::kString, false, AttrValue(std::move(otherwise)), std::move(d)});
+  return Attr(
+      {std::move(n), AttrType::kString, false, AttrValue(std::move(otherwise)), std::move(d)});
 }
 OpSpec& OpSpec::Ints(std::string n, AttrDomain d) {
   return Attr({std::move(n), AttrType::kInts, false, std::nullopt, std::move(d)});
@@ -72,7 +75,24 @@ OpSpec& OpSpec::Eval(EvalFn f) { return eval = f, *this; }
 OpSpec& OpSpec::Draw(DrawFn f) { return draw = f, *this; }
 OpSpec& OpSpec::Traits(uint32_t t) { return traits |= t, *this; }
 OpSpec& OpSpec::Class(Accuracy a) { return accuracy = a, *this; }
-OpSpec& OpSpec::Safe(double lo, double hi) { return safe_lo = lo, safe_hi = hi, *this; }
+OpSpec& OpSpec::Safe(double lo, double hi) {
+  inputs[0].safe.lo = lo;
+  inputs[0].safe.hi = hi;
+  return *this;
+}
+OpSpec& OpSpec::Safe(const std::string& input, SafeValues floats,
+                     std::optional<SafeValues> others) {
+  for (Formal& f : inputs) {
+    if (f.name != input) continue;
+    f.safe = floats;
+    f.safe_other = others;
+  }
+  return *this;
+}
+OpSpec& OpSpec::Gives(double lo, double hi) { return out_lo = lo, out_hi = hi, *this; }
+OpSpec& OpSpec::LeftOut(std::string why) {
+  return left_out = std::move(why), Traits(kNotGenerated);
+}
 OpSpec& OpSpec::Example(std::string text) { return examples.push_back(std::move(text)), *this; }
 
 OpSpec OpSpec::Since(int version) const {
@@ -91,6 +111,12 @@ OpSpec& OpSpec::Types(const std::string& type, DTypeSet types) {
   return *this;
 }
 
+bool OpSpec::HasDomain() const {
+  for (const Formal& f : inputs) {
+    if (f.safe.Any() && !f.safe.constant) return true;
+  }
+  return false;
+}
 const AttrSpec* OpSpec::FindAttr(std::string_view n) const {
   for (const AttrSpec& a : attrs) {
     if (a.name == n) return &a;

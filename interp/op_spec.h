@@ -3,6 +3,7 @@
 // Rows live in interp/ops/<family>.cc; each such file defines `std::vector<OpSpec> ops_<family>()`.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,14 @@ class KernelContext;  // interp/kernels.h
 
 enum class Arity : uint8_t { kSingle, kOptional, kVariadic };
 
+// What an operator asks of the values of one input, so that its outputs are defined, finite and well-conditioned.
+struct SafeValues {
+  double lo = -1e30, hi = 1e30;
+  bool nonzero = false;         // bounded away from 0
+  bool constant = false;        // nothing that is computed can be trusted there: divisors of integers, exponents
+  bool Any() const { return constant || nonzero || lo > -1e29 || hi < 1e29; }
+};
+
 // A formal input or output. Formals with the same `type` name have the same element type.
 struct Formal {
   std::string name;
@@ -27,6 +36,8 @@ struct Formal {
   bool parameter = false;
   // In a run in double a constant of floats stays as it is: the kernel widens what it reads.
   bool stays_float = false;
+  SafeValues safe = {};                   // of an input: the values that the generator keeps to
+  std::optional<SafeValues> safe_other = {};  // of element types that are not floating-point, where it differs
 };
 
 // Where an attribute's values come from, for the generator, the validator and the attribute faults.
@@ -63,6 +74,8 @@ enum Trait : uint32_t {
   kNotGenerated = 1 << 8,    // the generator leaves it out (needs more than a row says)
   kRunsGraphs = 1 << 9,      // has subgraphs: its operands reach them as they are
   kInPlace = 1 << 10,        // as kElementwise, reads no element of input 0 once its place in output 0 is written
+  kWithinInputs = 1 << 11,   // elements of output 0 lie between the ends of input 0 (variadic: of all inputs)
+  kOnRequest = 1 << 12,      // generated on request alone: the field doesn't decide it, so it is not verified for sure
   kTakesBounds = 1 << 13,    // the kernel bounds output 0 by the way (KernelContext::bounds)
 };
 
@@ -71,11 +84,15 @@ enum Trait : uint32_t {
 struct Draft {
   const OpSpec* spec = nullptr;
   int opset = 17;
-  std::vector<TypeInfo> inputs;              // types of the inputs; rank and dtype are known
+  // Types of the inputs: of input 0, unless the callback is to propose one (then it is not ranked), and of others at
+  // least the element type. An input that the callback makes static is what the generator has to find or to make.
+  std::vector<TypeInfo> inputs;
   std::vector<std::optional<Tensor>> constants;  // set: this input becomes an initializer of that value
   std::vector<Attribute> attrs;
   int outputs = 1;                           // how many outputs to ask for
+  std::vector<int> absent;                   // of these outputs, the ones that the node leaves out
   int64_t max_elements = 1 << 16;            // keep the output below this
+  bool anything = false;                     // also what the oracle can't decide: places to read that are computed
 
   bool concrete(size_t i) const;             // extents of input i are all known
   Shape shape(size_t i) const;               // of a concrete input
@@ -105,8 +122,8 @@ struct OpSpec {
   BoundsFn bounds = nullptr;
   uint32_t traits = 0;
   Accuracy accuracy = Accuracy::kRounding;
-  // Domain of safe real values for input 0 (and the divisor etc.): the generator keeps values inside.
-  double safe_lo = -1e30, safe_hi = 1e30;
+  double out_lo = -1e30, out_hi = 1e30;  // bounds of output 0, whatever the inputs
+  std::string left_out;                  // why the generator leaves the row out (kNotGenerated)
   std::vector<std::string> examples;  // graphs in text form; run by the contract test
 
   // Builder calls, chained in the row files.
@@ -125,13 +142,19 @@ struct OpSpec {
   OpSpec& BoundedBy(BoundsFn f);
   OpSpec& Traits(uint32_t t);
   OpSpec& Class(Accuracy a);
-  OpSpec& Safe(double lo, double hi);
+  OpSpec& Safe(double lo, double hi);    // of input 0
+  OpSpec& Safe(const std::string& input, SafeValues floats, std::optional<SafeValues> others = {});
+  OpSpec& Gives(double lo, double hi);   // out_lo, out_hi
+  OpSpec& LeftOut(std::string why);      // kNotGenerated, with a reason
   OpSpec& Example(std::string text);
   // Another version of the same row: a copy with `since`; Types() then replaces the set of a type name.
   OpSpec Since(int version) const;
   OpSpec& Types(const std::string& type, DTypeSet types);
 
   bool Has(uint32_t trait) const { return (traits & trait) != 0; }
+  bool Generated() const { return eval != nullptr && !Has(kNotGenerated) && !Has(kNondeterministic); }
+  // Has an input a domain that computed values may leave?
+  bool HasDomain() const;
   const AttrSpec* FindAttr(std::string_view n) const;
   int MinInputs() const;   // index of the last required input + 1
   int MaxInputs() const;   // INT_MAX when variadic

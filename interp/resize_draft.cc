@@ -43,6 +43,7 @@ void DrawCoordinates(Choices& choices, Draft& d, const std::string& mode, bool b
   std::vector<std::string> all = {"half_pixel", "half_pixel", "asymmetric", "align_corners",
                                   "pytorch_half_pixel"};
   if (mode == "nearest" && d.spec->since < 18) all.push_back("tf_half_pixel_for_nn");
+  if (d.anything && d.spec->since >= 19) all.push_back("half_pixel_symmetric");
   if (mode == "linear" && by_sizes) all.push_back("tf_crop_and_resize");
   *coordinates = choices.Pick(all);
   if (*coordinates != "half_pixel" || choices.Chance(0.3))
@@ -57,8 +58,9 @@ void DrawCoordinates(Choices& choices, Draft& d, const std::string& mode, bool b
     d.Set("extrapolation_value", choices.PickOf<float>({1.0f, -2.0f}));
 }
 
-void SetOperands(Choices& choices, Draft& d, const std::vector<float>& scales, const Shape& sizes,
-                 bool by_sizes, bool crop) {
+// `in`, `scales`, `sizes`: of the axes that are resized, or of all.
+void SetOperands(Choices& choices, Draft& d, const Shape& in, const std::vector<float>& scales,
+                 const Shape& sizes, bool by_sizes, bool crop) {
   int64_t n = static_cast<int64_t>(scales.size());
   Tensor empty = Tensor::Floats({0}, {});
   if (ResizeOperandsOf(*d.spec).scales < 0) {
@@ -69,7 +71,7 @@ void SetOperands(Choices& choices, Draft& d, const std::vector<float>& scales, c
   if (crop) {
     std::vector<float> roi(static_cast<size_t>(2 * n), 0.0f);
     for (int64_t a = 0; a < n; ++a) {
-      bool whole = sizes[a] == d.shape(0)[a] || choices.Chance(0.4);
+      bool whole = sizes[a] == in[a] || choices.Chance(0.4);
       roi[a] = whole ? 0.0f : choices.PickOf<float>({0.25f, -0.25f, 0.1f});
       roi[a + n] = whole ? 1.0f : choices.PickOf<float>({0.75f, 0.9f});
     }
@@ -94,7 +96,8 @@ bool DrawResize(Choices& choices, Draft& d) {
   if (d.spec->since >= 11) DrawCoordinates(choices, d, mode, by_sizes, &coordinates);
   std::vector<float> scales(shape.size(), 1.0f);
   int64_t elements = ElementsOfInput(d, 0);
-  for (size_t a = DrawFixedAxes(choices, mode, shape.size()); a < shape.size(); ++a) {
+  const size_t fixed = DrawFixedAxes(choices, mode, shape.size());
+  for (size_t a = fixed; a < shape.size(); ++a) {
     std::vector<float> fitting = {1, 2, 3};
     if (shape[a] % 2 == 0 && d.spec->name != "Upsample")
       fitting.insert(fitting.end(), {0.5f, 1.5f});
@@ -107,7 +110,21 @@ bool DrawResize(Choices& choices, Draft& d) {
     if (elements / shape[a] * sizes[a] > d.max_elements) scales[a] = 1, sizes[a] = shape[a];
     elements = elements / shape[a] * sizes[a];
   }
-  SetOperands(choices, d, scales, sizes, by_sizes, coordinates == "tf_crop_and_resize");
+  // What opset 18 brought. No keep_aspect_ratio_policy: runtimes part on the scale that remains of
+  // it.
+  if (d.anything && mode != "nearest") MaybeSet(choices, d, "antialias", 0.2);
+  if (d.spec->since >= 18 && fixed > 0 && choices.Chance(0.3)) {
+    std::vector<int64_t> axes;
+    int64_t rank = static_cast<int64_t>(shape.size());
+    bool negative = choices.Chance(0.3);
+    for (int64_t a = static_cast<int64_t>(fixed); a < rank; ++a)
+      axes.push_back(negative ? a - rank : a);
+    d.Set("axes", axes);
+    scales.erase(scales.begin(), scales.begin() + static_cast<int64_t>(fixed));
+    for (Shape* s : {&shape, &sizes})
+      s->erase(s->begin(), s->begin() + static_cast<int64_t>(fixed));
+  }
+  SetOperands(choices, d, shape, scales, sizes, by_sizes, coordinates == "tf_crop_and_resize");
   return true;
 }
 

@@ -80,7 +80,8 @@ NodePtr WithPerturbedAttributes(const Node& n, Noise& noise) {
   double amplitude = kNoise * MetricUnit(DType::kFloat);
   auto copy = std::make_shared<Node>(n);
   for (Attribute& a : copy->attrs) {
-    if (auto f = std::get_if<float>(&a.value)) *f = static_cast<float>(*f * noise.Factor(amplitude));
+    if (auto f = std::get_if<float>(&a.value))
+      *f = static_cast<float>(*f * noise.Factor(amplitude));
     if (auto fs = std::get_if<std::vector<float>>(&a.value)) {
       for (float& f : *fs) f = static_cast<float>(f * noise.Factor(amplitude));
     }
@@ -88,20 +89,19 @@ NodePtr WithPerturbedAttributes(const Node& n, Noise& noise) {
   return copy;
 }
 
-// Can rounding change what the node computes by more than a factor of its size: a jump, the edge of a domain, a
-// division by what may have cancelled?
+// Can rounding change what the node computes by more than a factor of its size: a jump, the edge of
+// a domain, a division by what may have cancelled?
 bool MayJump(const Node& n, const OpSpec& row) {
-  constexpr double kEverything = 1e30;
-  return row.Has(kDiscontinuous) || row.safe_lo > -kEverything || row.safe_hi < kEverything || n.op == "Div" ||
-         n.op == "LpNormalization" || n.op == "MeanVarianceNormalization" || (n.op == "MaxPool" && n.outputs.size() > 1);
+  return row.Has(kDiscontinuous) || row.HasDomain() || n.op == "LpNormalization" ||
+         n.op == "MeanVarianceNormalization" || (n.op == "MaxPool" && n.outputs.size() > 1);
 }
 
-// A normalization subtracts a mean and divides by a deviation: what is rounded inside of it shows as if its operand
-// had moved.
+// A normalization subtracts a mean and divides by a deviation: what is rounded inside of it shows
+// as if its operand had moved.
 bool RoundsInside(const Node& n) {
-  static const std::unordered_set<std::string> kOps = {"InstanceNormalization", "LayerNormalization",
-                                                       "GroupNormalization", "MeanVarianceNormalization",
-                                                       "RMSNormalization"};
+  static const std::unordered_set<std::string> kOps = {
+      "InstanceNormalization", "LayerNormalization", "GroupNormalization",
+      "MeanVarianceNormalization", "RMSNormalization"};
   return kOps.count(n.op) > 0;
 }
 
@@ -336,7 +336,8 @@ double Reference::Bound(size_t o, int64_t i) const {
   double spread = spread_.of.empty() ? 0 : spread_.of[o][i];
   if (!IsFloat(t.dtype())) return spread;
   double u = Unit(t.dtype()), x = std::fabs(t.data<double>()[i]);
-  // An output of zeros alone has no scale: what cancels there leaves the rounding of numbers around 1.
+  // An output of zeros alone has no scale: what cancels there leaves the rounding of numbers
+  // around 1.
   double scale = scale_[o] > 0 ? scale_[o] : 1;
   double floor =
       u * (kFloorOutput * scale + (std::isfinite(x) ? kFloorElement * x : 0)) + kFloorAbsolute;

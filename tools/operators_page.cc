@@ -72,18 +72,22 @@ std::string OperatorsPage() {
       "# Operators\n"
       "Made by `assay ops --markdown docs/operators.md`; a test keeps it current. Versions: the operator sets in which a row of the table\n"
       "begins. Types: element types of the first input (or output) in the newest version. Faults: how many faults of `assay faults` find a\n"
-      "site on the operator in its own examples; faults of names, layouts and constants around it come on top.\n\n";
+      "site on the operator in its own examples; faults of names, layouts and constants around it come on top. On request:\n"
+      "where anything is generated, since few targets have it or the oracle can't decide it.\n\n";
   std::string table = "| operator | versions | types | run | generate | faults |\n|---|---|---|---|---|---|\n";
   size_t versions = 0, generated = 0;
   for (const auto& [name, rows] : operators) {
     const OpSpec& newest = *rows.back();
     std::vector<int> since;
     std::set<std::string> faults;
-    bool runs = true, generates = false;
+    bool runs = true, generates = false, on_request = false;
+    std::string why = newest.Has(kNondeterministic) ? "random" : "";
     for (const OpSpec* row : rows) {
       since.push_back(row->since);
       runs = runs && row->eval != nullptr;
-      generates = generates || (row->eval != nullptr && !row->Has(kNotGenerated));
+      generates = generates || row->Generated();
+      on_request = on_request || row->Has(kOnRequest) || row->domain == "ai.onnx.ml";
+      if (!row->left_out.empty()) why = row->left_out;
       faults.merge(FaultsOn(*row));
     }
     versions += rows.size();
@@ -91,7 +95,7 @@ std::string OperatorsPage() {
     const std::vector<Formal>& formals = newest.inputs.empty() ? newest.outputs : newest.inputs;
     table += fmt::format("| {}{} | {} | {} | {} | {} | {} |\n", name.first.empty() ? "" : name.first + ".", name.second,
                          fmt::join(since, " "), formals.empty() ? "" : Words(formals[0].types), runs ? "yes" : "no",
-                         generates ? "yes" : "no", faults.empty() ? "" : std::to_string(faults.size()));
+                         generates ? (on_request ? "on request" : "yes") : why.empty() ? "no" : "no: " + why, faults.empty() ? "" : std::to_string(faults.size()));
   }
   return page + fmt::format("{} operators, {} versions; {} operators are generated.\n\n", operators.size(), versions, generated) + table;
 }

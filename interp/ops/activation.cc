@@ -96,7 +96,8 @@ struct ThresholdedReluFn {  // x > alpha ? x : 0
 };
 
 // max(0, min(1, alpha x + beta)). In the field, where a random order knows nothing of scale, as
-// alpha max(0, min(1/alpha, x + beta/alpha)): the form in which converters spell it out (x + 3 clipped at 6).
+// alpha max(0, min(1/alpha, x + beta/alpha)): the form in which converters spell it out (x + 3
+// clipped at 6).
 template <class T>
 T HardSigmoid(T x, T alpha, T beta) {
   if constexpr (kIsFp<T>) {
@@ -146,8 +147,11 @@ std::optional<Bounds> ReluBounds(const Node&, const std::vector<const Tensor*>&)
 
 void RampRows(std::vector<OpSpec>& rows) {
   PushVersions(rows,
-               Activation("Relu", 6, UnaryNumeric<ReluFn>).BoundedBy(ReluBounds).Class(Accuracy::kExact), "T",
-               {{13, kFloatsBf16}, {14, kFloatsBf16 | kSignedInts}});
+               Activation("Relu", 6, UnaryNumeric<ReluFn>)
+                   .BoundedBy(ReluBounds)
+                   .Gives(0, 1e30)
+                   .Class(Accuracy::kExact),
+               "T", {{13, kFloatsBf16}, {14, kFloatsBf16 | kSignedInts}});
   // 0.01 in ONNX and PyTorch; 0.2 in TensorFlow, 0.3 in Keras, 0.1 in Darknet.
   PushVersions(rows,
                Activation("LeakyRelu", 6, UnaryWith<LeakyReluFn>)
@@ -173,9 +177,11 @@ void ExponentialRows(std::vector<OpSpec>& rows) {
 }
 
 void SigmoidRows(std::vector<OpSpec>& rows) {
-  PushVersions(rows, Activation("Sigmoid", 6, Unary<SigmoidFn>), "T", {{13, kFloatsBf16}});
+  PushVersions(rows, Activation("Sigmoid", 6, Unary<SigmoidFn>).Gives(0, 1), "T",
+               {{13, kFloatsBf16}});
   // Keras: 0.2 x + 0.5; PyTorch and MobileNetV3: x / 6 + 0.5.
   rows.push_back(Activation("HardSigmoid", 6, UnaryWith<HardSigmoidFn>)
+                     .Gives(0, 1)
                      .Float("alpha", 0.2f, {.floats = {0.2f, 1.0f / 6, 0.25f}})
                      .Float("beta", 0.5f, {.floats = {0.5f, 0.0f, 1.0f}}));
   rows.push_back(Activation("HardSwish", 14, UnaryWith<HardSwishFn>));
@@ -196,14 +202,16 @@ std::vector<OpSpec> ops_activation() {
                     .Out("output", "T", kFloats16)
                     .Rule(SameAsInput0)
                     .Eval(Unary<TanhFn>)
+                    .Gives(-1, 1)
                     .Traits(kElementwise);
   PushVersions(rows, tanh, "T", {{13, kFloatsBf16}});
-  rows.push_back(Activation("Softplus", 1, Unary<SoftplusFn>));
+  rows.push_back(Activation("Softplus", 1, Unary<SoftplusFn>).Gives(0, 1e30));
   rows.push_back(Op("Softsign", 1)
                      .In("input", "T", kFloats16)
                      .Out("output", "T", kFloats16)
                      .Rule(SameAsInput0)
                      .Eval(Unary<SoftsignFn>)
+                     .Gives(-1, 1)
                      .Traits(kElementwise));
   PushBfloat16(rows, "T");
   return rows;

@@ -15,13 +15,15 @@ struct NegFn {
   }
 };
 
-void AddVersions(std::vector<OpSpec>& rows, const char* name, EvalFn eval, uint32_t traits) {
+void AddVersions(std::vector<OpSpec>& rows, const char* name, EvalFn eval, uint32_t traits,
+                 SafeValues b = {}, std::optional<SafeValues> integers = {}) {
   OpSpec v7 = Op(name, 7)
                   .In("A", "T", kFloats16 | kInts32_64)
                   .In("B", "T", kFloats16 | kInts32_64)
                   .Out("C", "T", kFloats16 | kInts32_64)
                   .Rule(BroadcastAll)
                   .Eval(eval)
+                  .Safe("B", b, integers)
                   .Traits(kElementwise | kBroadcasts | traits);
   PushVersions(rows, v7, "T", {{13, kFloatsBf16 | kInts32_64}, {14, kFloatsBf16 | kInts}});
 }
@@ -33,7 +35,8 @@ std::vector<OpSpec> ops_arith() {
   AddVersions(rows, "Add", Binary<AddFn>, kCommutative);
   AddVersions(rows, "Sub", Binary<SubFn>, 0);
   AddVersions(rows, "Mul", Binary<MulFn>, kCommutative);
-  AddVersions(rows, "Div", Binary<DivFn>, 0);
+  AddVersions(rows, "Div", Binary<DivFn>, 0, {.nonzero = true},
+              SafeValues{.nonzero = true, .constant = true});
   OpSpec neg = Op("Neg", 6)
                    .In("X", "T", kFloats16 | kSignedInts)
                    .Out("Y", "T", kFloats16 | kSignedInts)

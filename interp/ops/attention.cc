@@ -4,6 +4,7 @@
 // past keys and values come before K and V. Query head h reads key head h / (Hq / Hk). A place is
 // masked where attn_mask says so (false, or minus infinity added), beyond the diagonal when
 // is_causal, and from nonpad_kv_seqlen[b] on (24).
+#include "interp/draw.h"
 #include "interp/kernels_matmul.h"
 #include "interp/ops/normalization.h"
 
@@ -318,6 +319,71 @@ Status EvalAttention(KernelContext& c) {
   return VisitFloat(c.in(kQ), [&](auto zero) -> Status { return Run<decltype(zero)>(c, y); });
 }
 
+// A mask that broadcasts to [batch, heads, rows, total]. The first place of every row stays open: a
+// row without any has no softmax.
+void DrawMask(Choices& choices, Draft& d, const Shape& full) {
+  Shape shape = full;
+  shape.erase(shape.begin(), shape.begin() + choices.Between(0, 2));
+  for (size_t i = 0; i + 2 < shape.size(); ++i) {
+    if (choices.Chance(0.4)) shape[i] = 1;
+  }
+  if (d.anything && choices.Chance(0.2)) shape[shape.size() - 2] = 1;
+  if (choices.Chance(0.5)) return Ask(d, kMask, d.inputs[kQ].dtype, shape);
+  Tensor mask = RandomConstant(choices, DType::kBool, shape);
+  for (int64_t i = 0; i < mask.size(); i += shape.back()) mask.Set(i, 1);
+  d.SetConstant(kMask, mask);
+}
+
+// The products before any mask, or the softmax. Whether the soft cap comes before the mask or
+// behind it is not the same in all releases of ONNX.
+void DrawTap(Choices& choices, Draft& d) {
+  std::erase_if(d.attrs, [](const Attribute& a) { return a.name == "softcap"; });
+  if (d.outputs == 1) d.absent = {1, 2};
+  d.outputs = 4;
+  Tap tap = choices.Chance(0.5) ? Tap::kProduct : Tap::kSoftmax;
+  if (tap != Tap::kProduct || choices.Chance(0.5))
+    d.Set("qk_matmul_output_mode", static_cast<int64_t>(tap));
+}
+
+bool DrawAttention(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(kQ) || ElementsOfInput(d, kQ) == 0) return false;
+  Shape q = d.shape(kQ);
+  if (q.size() != 3 && q.size() != 4) return false;
+  const bool split = q.size() == 4;
+  const int64_t heads = split ? q[1] : DrawDivisor(choices, q[2]),
+                kv_heads = DrawDivisor(choices, heads), rows = q[split ? 2 : 1],
+                size = split ? q[3] : q[2] / heads, length = DrawExtent(choices, 6),
+                v_size = choices.Chance(0.6) ? size : DrawExtent(choices, 6);
+  auto shape = [&](int64_t n) {
+    return split ? Shape{q[0], kv_heads, length, n} : Shape{q[0], length, kv_heads * n};
+  };
+  DType type = d.inputs[kQ].dtype;
+  Ask(d, kK, type, shape(size));
+  Ask(d, kV, type, shape(v_size));
+  if (!split) {
+    d.Set("q_num_heads", heads);
+    d.Set("kv_num_heads", kv_heads);
+  }
+  MaybeSet(choices, d, "scale", 0.3);
+  MaybeSet(choices, d, "softcap", 0.3);
+  const int64_t past = choices.Chance(0.3) ? DrawExtent(choices, 4) : 0;
+  // Whether a diagonal that is no square's begins at the top or ends at the bottom is not the same
+  // everywhere once there is a past.
+  if (past == 0 || length == rows) MaybeSet(choices, d, "is_causal", 0.3);
+  if (past > 0) {
+    Ask(d, kPastKey, type, {q[0], kv_heads, past, size});
+    Ask(d, kPastValue, type, {q[0], kv_heads, past, v_size});
+  }
+  if (choices.Chance(0.4)) DrawMask(choices, d, {q[0], heads, rows, past + length});
+  if (d.spec->since >= 24 && past == 0 && choices.Chance(0.2))
+    d.SetConstant(kLengths, IntegerConstant(choices, DType::kInt64, {q[0]}, 1, length));
+  if (past > 0) d.outputs = 3;
+  if (choices.Chance(0.2)) DrawTap(choices, d);
+  return q[0] * heads * rows * (past + length) <= d.max_elements &&
+         q[0] * heads * std::max(rows, length) * v_size <= d.max_elements;
+}
+
 OpSpec Row(int since) {
   constexpr DTypeSet kMaskTypes = kFloatsBf16 | kInts | kBoolSet;
   OpSpec row = Op("Attention", since)
@@ -342,7 +408,7 @@ OpSpec Row(int since) {
       .Int("qk_matmul_output_mode", 0, {.lo = 0, .hi = 3})
       .Rule(AttentionRule)
       .Eval(EvalAttention)
-      .Traits(kNotGenerated)
+      .Draw(DrawAttention)
       .Class(Accuracy::kReduction);
 }
 

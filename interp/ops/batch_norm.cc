@@ -118,6 +118,7 @@ OpSpec Row(int since, const char* t1, const char* t2, DTypeSet types) {
       Op("BatchNormalization", since).In("X", "T", types).In("scale", t1, types).In("B", t1, types);
   bool old = since < 14;
   row.In(old ? "mean" : "input_mean", t2, types).In(old ? "var" : "input_var", t2, types);
+  row.Safe(old ? "var" : "input_var", {.lo = 0.4, .hi = 2, .nonzero = true, .constant = true});
   row.Out("Y", "T", types).Out(old ? "mean" : "running_mean", t2, types, Arity::kOptional);
   row.Out(old ? "var" : "running_var", t2, types, Arity::kOptional);
   if (old)

@@ -1,5 +1,6 @@
 // BitwiseAnd, BitwiseOr, BitwiseXor and BitwiseNot (ONNX opset 18), with numpy broadcasting, and
 // BitCast (26): the bits of a tensor read as another type of the same width.
+#include "interp/draw.h"
 #include "interp/ops/elementwise.h"
 
 namespace assay {
@@ -92,6 +93,20 @@ Status EvalBitCast(KernelContext& c) {
   return {};
 }
 
+// Another type of the same width. Floats on request: the field has no bits.
+bool DrawBitCast(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  std::vector<int64_t> targets;
+  for (int t = 1; t < kDTypeCount; ++t) {
+    DType to = static_cast<DType>(t);
+    if (!Contains(kBits & ~kComplexes, to) || WidthOf(to) != WidthOf(d.inputs[0].dtype)) continue;
+    if (d.anything || (IsInt(to) && IsInt(d.inputs[0].dtype))) targets.push_back(t);
+  }
+  if (targets.empty()) return false;
+  d.Set("to", choices.Pick(targets));
+  return true;
+}
+
 OpSpec Row(const char* name, EvalFn eval) {
   return Op(name, 18)
       .In("A", "T", kInts)
@@ -99,7 +114,7 @@ OpSpec Row(const char* name, EvalFn eval) {
       .Out("C", "T", kInts)
       .Rule(BroadcastAll)
       .Eval(eval)
-      .Traits(kElementwise | kBroadcasts | kCommutative | kNotGenerated)
+      .Traits(kElementwise | kBroadcasts | kCommutative)
       .Class(Accuracy::kExact)
       .Example(std::string("opset 18 graph(uint8[2,3] a, uint8[3] b) -> (c) { c = ") + name +
                "(a, b) }");
@@ -115,7 +130,7 @@ std::vector<OpSpec> ops_bitwise() {
               .Out("Y", "T", kInts)
               .Rule(SameAsInput0)
               .Eval(EvalNot)
-              .Traits(kElementwise | kNotGenerated)
+              .Traits(kElementwise)
               .Class(Accuracy::kExact)
               .Example("opset 18 graph(int8[4] x) -> (y) { y = BitwiseNot(x) }"),
           Op("BitCast", 26)
@@ -124,7 +139,8 @@ std::vector<OpSpec> ops_bitwise() {
               .Attr({"to", AttrType::kInt, true, std::nullopt, {.ints = {1, 6, 7, 11, 12}}})
               .Rule(BitCastRule)
               .Eval(EvalBitCast)
-              .Traits(kMovesData | kDiscontinuous | kNotGenerated)
+              .Draw(DrawBitCast)
+              .Traits(kMovesData | kDiscontinuous)
               .Class(Accuracy::kExact)
               .Example("opset 26 graph(int32[4] x) -> (y) { y = BitCast(x) {to=12} }")};
 }

@@ -73,7 +73,8 @@ OpSpec Row(const char* name, int since, DTypeSet types, EvalFn eval) {
       .Int("broadcast", 0, {.lo = 0, .hi = 1})
       .Rule(LegacyRule)
       .Eval(eval)
-      .Traits(kElementwise | kNotGenerated)
+      .Traits(kElementwise)
+      .LeftOut("opset 6: below the first that is generated")
       .Example(std::string("opset 6 graph(float[2,3,4] a, float[3] b) -> (c) { c = ") + name +
                "(a, b) {broadcast=1, axis=1} }");
 }
@@ -118,7 +119,7 @@ std::vector<OpSpec> ops_broadcast_legacy() {
               .Out("Y", "T", kFloats16)
               .Rule(PReluRule)
               .Eval(EvalPRelu)
-              .Traits(kNotGenerated)
+              .LeftOut("opset 6: below the first that is generated")
               .Example("opset 6 graph(float[2,3] x, float[3] s) -> (y) { y = PRelu(x, s) }")};
 }
 

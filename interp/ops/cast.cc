@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "interp/draw.h"
 #include "interp/ops/elementwise.h"
 #include "interp/small_float.h"
 
@@ -244,6 +245,19 @@ std::vector<int64_t> Numbers(DTypeSet types) {
   return list;
 }
 
+// On request, of what the specification decides: integers to any integer, small floats and from
+// them, integers and bools as text.
+std::vector<DType> RareTargets(const OpSpec& spec, DType from) {
+  DTypeSet to = IsFloat(from) || IsSmallFloat(from)
+                    ? kFloatsBf16 | kFloats8 | Bit(DType::kFloat4E2M1)
+                    : kFloatsBf16 | kInts | kInts4 | kInts2 | kBoolSet;
+  if (IsInt(from)) to |= Bit(DType::kString);
+  to &= spec.outputs[0].types;
+  std::vector<DType> list;
+  for (int64_t i : Numbers(to)) list.push_back(static_cast<DType>(i));
+  return list;
+}
+
 // Types that hold what models cast: to narrow or unsigned ones only from where no value can fall
 // out of range, since there the specification leaves the result open; not to bfloat16, which
 // runtimes hardly take as an output.
@@ -260,8 +274,13 @@ bool DrawCast(Choices& choices, Draft& d) {
   if (from == DType::kUint8) {
     for (DType t : {DType::kUint16, DType::kUint32, DType::kUint64, DType::kInt16}) to.push_back(t);
   }
+  if (d.anything && choices.Chance(0.5)) to = RareTargets(*d.spec, from);
   if (!choices.Chance(0.1)) std::erase(to, from);  // a Cast to the same type is what optimizers drop
-  d.Set("to", static_cast<int64_t>(choices.Pick(to)));
+  if (to.empty()) return false;
+  DType target = choices.Pick(to);
+  d.Set("to", static_cast<int64_t>(target));
+  if (Contains(kFloats8, target)) MaybeSet(choices, d, "saturate");
+  if (target == DType::kFloat8E8M0) MaybeSet(choices, d, "round_mode");
   return true;
 }
 

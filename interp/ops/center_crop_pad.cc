@@ -1,5 +1,6 @@
 // CenterCropPad (ONNX opset 18): the axes cropped or padded with zeros to the extents of `shape`,
 // around the middle; an odd element goes to the end.
+#include "interp/draw.h"
 #include "interp/movement.h"
 
 namespace assay {
@@ -55,6 +56,27 @@ Status EvalCenterCropPad(KernelContext& c) {
   return CopyMapped(x, maps, &fill, *y);
 }
 
+bool DrawCenterCropPad(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.empty()) return false;
+  Shape shape = d.shape(0);
+  int rank = static_cast<int>(shape.size());
+  std::vector<int64_t> axes = AxesOf({}, rank), extents;
+  if (choices.Chance(0.6)) axes = DrawAxes(choices, rank);
+  int64_t room = std::max<int64_t>(1, d.max_elements / std::max<int64_t>(1, ElementsOfInput(d, 0)));
+  for (int64_t a : axes) {
+    int64_t most = std::min<int64_t>(shape[a] + 3, shape[a] * room);
+    extents.push_back(choices.Between(1, std::max<int64_t>(1, most)));
+    room = std::max<int64_t>(1, room * shape[a] / extents.back());
+  }
+  bool all = static_cast<int>(axes.size()) == rank;
+  for (int64_t& a : axes) a = MaybeNegative(choices, d, a, rank);
+  if (!all || choices.Chance(0.3)) d.Set("axes", axes);
+  // No int32: ONNX's own definition of the operator by others does not type then.
+  d.SetConstant(1, Tensor::Vector(extents));
+  return true;
+}
+
 }  // namespace
 
 std::vector<OpSpec> ops_center_crop_pad() {
@@ -65,7 +87,8 @@ std::vector<OpSpec> ops_center_crop_pad() {
               .Ints("axes", {.lo = -4, .hi = 3})
               .Rule(CenterCropPadRule)
               .Eval(EvalCenterCropPad)
-              .Traits(kMovesData | kNotGenerated)
+              .Draw(DrawCenterCropPad)
+              .Traits(kMovesData)
               .Class(Accuracy::kExact)
               .Example("opset 18 graph(float[4,3] x) -> (y) { s = int64[2] {2, 5} y = "
                        "CenterCropPad(x, s) }")};

@@ -1,6 +1,7 @@
 // Col2Im (ONNX opset 18): the blocks of an image put back where they were taken from and added up
 // where they overlap. input [N, C * block, L], image_shape and block_shape [axes]; output [N, C,
 // image..].
+#include "interp/draw.h"
 #include "interp/movement.h"
 #include "interp/ops/elementwise.h"
 
@@ -97,6 +98,40 @@ Status EvalCol2Im(KernelContext& c) {
   });
 }
 
+// Blocks of which C * block of the input is a multiple, on one axis or two, as many as the input
+// holds; the image is as large as they reach.
+bool DrawCol2Im(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.size() != 3 || ElementsOfInput(d, 0) == 0) return false;
+  Shape x = d.shape(0);
+  std::vector<int64_t> image, block, strides, dilations, begin, end;
+  int64_t axes = choices.Between(1, 2), taps = x[1], places = x[2];
+  for (int64_t a = 0; a < axes; ++a) {
+    int64_t blocks = a + 1 == axes ? places : DrawDivisor(choices, places);
+    block.push_back(DrawDivisor(choices, taps));
+    taps /= block[a], places /= blocks;
+    strides.push_back(choices.Between(1, 3));
+    // ONNX Runtime 1.30 mistakes all channels but the first of dilated sequences.
+    dilations.push_back(axes > 1 || d.anything ? choices.Between(1, 2) : 1);
+    int64_t reach = (blocks - 1) * strides[a] + (block[a] - 1) * dilations[a] + 1;
+    begin.push_back(std::min<int64_t>(choices.Below(3), (reach - 1) / 2));
+    end.push_back(std::min<int64_t>(choices.Below(3), (reach - 1) / 2));
+    // An odd element at the end that no block reaches.
+    image.push_back(reach - begin[a] - end[a] + choices.Between(0, strides[a] - 1));
+  }
+  begin.insert(begin.end(), end.begin(), end.end());
+  auto set = [&](const char* name, const std::vector<int64_t>& v, int64_t otherwise) {
+    bool needed = std::any_of(v.begin(), v.end(), [&](int64_t i) { return i != otherwise; });
+    if (needed || choices.Chance(0.3)) d.Set(name, v);
+  };
+  set("strides", strides, 1);
+  set("dilations", dilations, 1);
+  set("pads", begin, 0);
+  d.SetConstant(1, Tensor::Vector(image));
+  d.SetConstant(2, Tensor::Vector(block));
+  return true;
+}
+
 }  // namespace
 
 std::vector<OpSpec> ops_col2im() {
@@ -111,7 +146,7 @@ std::vector<OpSpec> ops_col2im() {
               .Ints("strides", {.lo = 1, .hi = 3})
               .Rule(Col2ImRule)
               .Eval(EvalCol2Im)
-              .Traits(kNotGenerated)
+              .Draw(DrawCol2Im)
               .Class(Accuracy::kReduction)
               .Example("opset 18 graph(float[1,5,5] x) -> (y) { i = int64[2] {5, 5} b = int64[2] {1, "
                        "5} y = Col2Im(x, i, b) }")};

@@ -121,7 +121,25 @@ Status NonZeroKernel(KernelContext& c) {
   return {};
 }
 
-bool DrawNonZero(Choices&, Draft& d) { return !d.inputs[0].dims.empty(); }
+// How many are left depends on the elements, so these are constants: what a generated graph
+// computes has extents that are known. Few values, some of them 0, most of them more than once.
+bool DrawElements(Choices& choices, Draft& d) {
+  Shape shape = {DrawExtent(choices, 6)};
+  while (shape.size() < 3 && choices.Chance(0.5)) shape.push_back(DrawExtent(choices, 6));
+  if (d.concrete(0)) shape = d.shape(0);
+  if (shape.empty() || ElementCount(shape) == 0) return false;
+  DType type = d.inputs[0].dtype;
+  Tensor t = type == DType::kString || type == DType::kBool
+                 ? RandomConstant(choices, type, shape)
+                 : IntegerConstant(choices, type, shape, IsSigned(type) ? -2 : 0, 3);
+  d.SetConstant(0, t);
+  return true;
+}
+
+bool DrawNonZero(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  return DrawElements(choices, d);
+}
 
 // ---- Unique: the distinct slices of an axis (elements without one), where each first stood, which
 // one each input slice is, and how often each occurs
@@ -244,7 +262,7 @@ Status UniqueKernel(KernelContext& c) {
 
 bool DrawUnique(Choices& choices, Draft& d) {
   d.attrs.clear();
-  if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
+  if (!DrawElements(choices, d)) return false;
   if (choices.Chance(0.4))
     d.Set("axis", DrawAxis(choices, d, static_cast<int>(d.inputs[0].dims.size())));
   if (choices.Chance(0.3)) d.Set("sorted", int64_t{0});
@@ -264,7 +282,7 @@ std::vector<OpSpec> ops_compress() {
                         .Rule(CompressRule)
                         .Eval(CompressKernel)
                         .Draw(DrawCompress)
-                        .Traits(kMovesData)
+                        .Traits(kMovesData | kWithinInputs)
                         .Class(Accuracy::kExact);
   rows.push_back(compress);
   compress.attrs[0].domain.lo = -4;

@@ -184,7 +184,7 @@ std::vector<OpSpec> ops_concat_split() {
                       .Rule(ConcatRule)
                       .Eval(ConcatKernel)
                       .Draw(DrawConcat)
-                      .Traits(kMovesData)
+                      .Traits(kMovesData | kWithinInputs)
                       .Class(Accuracy::kExact);
   rows.push_back(concat);
   concat.attrs[0].domain.lo = -4;
@@ -198,7 +198,7 @@ std::vector<OpSpec> ops_concat_split() {
                      .Rule(SplitRule)
                      .Eval(SplitKernel)
                      .Draw(DrawSplit)
-                     .Traits(kMovesData)
+                     .Traits(kMovesData | kWithinInputs)
                      .Class(Accuracy::kExact);
   OpSpec by_attr = split;
   by_attr.Ints("split", {.lo = 1, .hi = 64});

@@ -92,9 +92,11 @@ bool DrawConstantOfShape(Choices& choices, Draft& d) {
   std::vector<int64_t> shape;
   for (int64_t k = choices.Between(1, 4); k > 0; --k) shape.push_back(DrawExtent(choices, 8));
   d.SetConstant(0, Tensor::Vector(shape));
-  if (choices.Chance(0.8))
-    d.Set("value",
-          RandomConstant(choices, choices.PickOf<DType>({DType::kFloat, DType::kInt64}), {1}));
+  DType type = choices.PickOf<DType>({DType::kFloat, DType::kInt64});
+  if (d.anything && choices.Chance(0.3))
+    type = choices.PickOf<DType>({DType::kDouble, DType::kFloat16, DType::kInt32, DType::kUint8,
+                                  DType::kInt8, DType::kUint64, DType::kBool});
+  if (choices.Chance(0.8)) d.Set("value", RandomConstant(choices, type, {1}));
   return true;
 }
 

@@ -86,7 +86,9 @@ std::vector<OpSpec> ops_cumsum() {
                    .Class(Accuracy::kReduction);
   OpSpec product = row.Since(26).Types("T", kFloatsBf16 | kInts32_64);
   product.name = "CumProd";
-  product.Eval(Cumulate<MulFn>).Traits(kNotGenerated);
+  product.Eval(Cumulate<MulFn>);
+  // Growth that is repeated ends in overflow.
+  product.Safe("x", {.lo = -2, .hi = 2}, SafeValues{});
   product.Example(
       "opset 26 graph(float[2,3] x) -> (y) { a = int64[] {1} y = CumProd(x, a) {reverse=1} }");
   return {row, row.Since(14).Types("T", kFloatsBf16 | kInts32_64), product};

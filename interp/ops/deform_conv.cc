@@ -4,6 +4,7 @@
 //   + offset[n,g,k,:,o]
 // X [N,C,D..], W [M,C/group,K..], offset [N,G*K*axes,O..], mask [N,G*K,O..]; X is read linearly, as
 // 0 outside.
+#include "interp/draw.h"
 #include "interp/movement.h"
 #include "interp/ops/sampling.h"
 #include "interp/window.h"
@@ -129,6 +130,54 @@ Status EvalDeformConv(KernelContext& c) {
   return VisitFloat(c.in(kX), [&](auto zero) -> Status { return Run<decltype(zero)>(c, y); });
 }
 
+// Weights, offsets and mask of a convolution that fits X. Offsets are constants where the oracle
+// has to decide: the field does not know which elements a computed place is next to.
+bool DrawDeformConv(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  // Of images: runtimes know no other.
+  if (!d.concrete(kX) || d.inputs[kX].dims.size() != 4 || ElementsOfInput(d, kX) == 0) return false;
+  Shape x = d.shape(kX), kernel, out;
+  std::vector<int64_t> strides, dilations, begin, end;
+  for (size_t a = 2; a < x.size(); ++a) {
+    strides.push_back(choices.Between(1, 2));
+    begin.push_back(choices.Between(0, 1));
+    end.push_back(choices.Between(0, 1));
+    kernel.push_back(choices.Between(1, std::min<int64_t>(3, x[a] + begin.back() + end.back())));
+    int64_t room = x[a] + begin.back() + end.back();
+    dilations.push_back(2 * (kernel.back() - 1) < room && choices.Chance(0.3) ? 2 : 1);
+    out.push_back((room - (kernel.back() - 1) * dilations.back() - 1) / strides.back() + 1);
+  }
+  begin.insert(begin.end(), end.begin(), end.end());
+  d.Set("strides", strides);
+  d.Set("pads", begin);
+  if (choices.Chance(0.7))
+    d.Set("dilations", dilations);
+  else
+    for (size_t a = 0; a < out.size(); ++a)
+      out[a] = (x[a + 2] + begin[a] + begin[a + out.size()] - kernel[a]) / strides[a] + 1;
+  if (choices.Chance(0.5)) d.Set("kernel_shape", kernel);
+  int64_t group = DrawDivisor(choices, x[1]), offset_group = DrawDivisor(choices, x[1]),
+          maps = group * choices.Between(1, 3), taps = ElementCount(kernel);
+  if (group > 1) d.Set("group", group);
+  if (offset_group > 1) d.Set("offset_group", offset_group);
+  DType type = d.inputs[kX].dtype;
+  auto with = [](Shape first, const Shape& rest) {
+    first.insert(first.end(), rest.begin(), rest.end());
+    return first;
+  };
+  Shape offset = with({x[0], offset_group * taps * static_cast<int64_t>(out.size())}, out);
+  if (ElementCount(offset) > d.max_elements || x[0] * maps * ElementCount(out) > d.max_elements)
+    return false;
+  Ask(d, kW, type, with({maps, x[1] / group}, kernel));
+  if (d.anything && choices.Chance(0.5))
+    Ask(d, kOffset, type, offset);
+  else
+    d.SetConstant(kOffset, UniformConstant(choices, type, offset, -1.2, 1.2));
+  if (choices.Chance(0.5)) Ask(d, kBias, type, {maps});
+  if (choices.Chance(0.5)) Ask(d, kMask, type, with({x[0], offset_group * taps}, out));
+  return true;
+}
+
 OpSpec Row(int since, DTypeSet types) {
   return Op("DeformConv", since)
       .In("X", "T", types)
@@ -146,7 +195,7 @@ OpSpec Row(int since, DTypeSet types) {
       .Ints("strides", StridesDomain())
       .Rule(DeformConvRule)
       .Eval(EvalDeformConv)
-      .Traits(kNotGenerated)
+      .Draw(DrawDeformConv)
       .Class(Accuracy::kReduction);
 }
 

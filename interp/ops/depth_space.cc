@@ -65,7 +65,13 @@ Status SpaceToDepthKernel(KernelContext& c) {
 
 // Block sizes that serve both extents.
 bool DrawBlock(Choices& choices, Draft& d, bool (*fits)(const Shape&, int64_t)) {
-  if (!d.concrete(0) || d.inputs[0].dims.size() != 4) return false;
+  if (!d.concrete(0)) {  // a whole number of blocks whatever the direction
+    int64_t b = choices.Between(2, 3);
+    Ask(d, 0, d.inputs[0].dtype,
+        {DrawExtent(choices, 3), b * b * choices.Between(1, 2), b * choices.Between(1, 3),
+         b * choices.Between(1, 3)});
+  }
+  if (d.inputs[0].dims.size() != 4) return false;
   Shape shape = d.shape(0);
   std::vector<int64_t> sizes;
   for (int64_t b = 2; b <= 4; ++b) {
@@ -101,7 +107,7 @@ OpSpec Row(const char* name, RuleFn rule, EvalFn eval, DrawFn draw) {
       .Rule(rule)
       .Eval(eval)
       .Draw(draw)
-      .Traits(kMovesData)
+      .Traits(kMovesData | kWithinInputs)
       .Class(Accuracy::kExact);
 }
 

@@ -70,7 +70,6 @@ std::vector<OpSpec> ops_determinant() {
                    .Out("Y", "T", kFloats16)
                    .Rule(DetRule)
                    .Eval(EvalDet)
-                   .Traits(kNotGenerated)
                    .Class(Accuracy::kReduction)
                    .Example("graph(float[2,3,3] x) -> (y) { y = Det(x) }");
   return {det, det.Since(22).Types("T", kFloatsBf16)};

@@ -3,6 +3,7 @@
 //   x[t] exp(-2 pi i k t / N),   inverse: X[k] exp(2 pi i k t / N) / N
 // Complex numbers are pairs on the last axis, real ones single. onesided: bins 0 to N/2 of a real
 // signal; the inverse of those is real again.
+#include "interp/draw.h"
 #include "interp/movement.h"
 #include "interp/ops/normalization.h"
 
@@ -208,9 +209,71 @@ Status EvalStft(KernelContext& c) {
   });
 }
 
-OpSpec Row(const char* name, int since) {
-  return Op(name, since).Traits(kNotGenerated).Class(Accuracy::kReduction);
+// A spectrum has two parts, a signal one or two; the last axis holds them.
+Shape DrawSignal(Choices& choices, const Draft& d, int rank) {
+  if (d.concrete(0)) return d.shape(0);
+  Shape shape = {DrawExtent(choices, 3)};
+  while (static_cast<int>(shape.size()) < rank - 1) shape.push_back(choices.Between(2, 9));
+  shape.push_back(choices.Between(1, 2));
+  return shape;
 }
+
+Tensor Scalar(DType type, int64_t v) {
+  Tensor t = Tensor::Make(type, {}).value();
+  t.Set(0, static_cast<double>(v));
+  return t;
+}
+
+bool DrawDft(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  Shape x = DrawSignal(choices, d, static_cast<int>(choices.Between(3, 4)));
+  const int rank = static_cast<int>(x.size());
+  if (rank < 3 || x.back() > 2 || ElementCount(x) == 0) return false;
+  Ask(d, 0, d.inputs[0].dtype, x);
+  const bool by_input = AxisInput(*d.spec) >= 0;
+  const int64_t axis = choices.Between(1, rank - 2), otherwise = by_input ? rank - 2 : 1;
+  const bool inverse = choices.Chance(0.3);
+  // The spectrum of a real signal is half of one.
+  const bool onesided = !inverse && x.back() == 1 && choices.Chance(0.5);
+  if (inverse || choices.Chance(0.2)) d.Set("inverse", static_cast<int64_t>(inverse));
+  if (onesided || choices.Chance(0.2)) d.Set("onesided", static_cast<int64_t>(onesided));
+  if (choices.Chance(0.3))
+    d.SetConstant(1, Scalar(TypeOr(d, 1, DType::kInt64), choices.Between(1, x[axis] + 3)));
+  if (axis == otherwise && choices.Chance(0.5)) return true;
+  if (by_input)
+    d.SetConstant(2, Scalar(DType::kInt64, choices.Chance(0.3) ? axis - rank : axis));
+  else
+    d.Set("axis", axis);
+  return true;
+}
+
+bool DrawStft(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  Shape x = DrawSignal(choices, d, 3);
+  if (x.size() != 3 || x[2] > 2 || ElementCount(x) == 0) return false;
+  Ask(d, 0, d.inputs[0].dtype, x);
+  const int64_t length = choices.Between(1, x[1]);
+  const DType type = TypeOr(d, 1, DType::kInt64);
+  // A complex signal has no half of a spectrum. Always said: libonnx 1.12 infers a twosided one
+  // else.
+  const bool onesided = x[2] == 1 && choices.Chance(0.7);
+  d.Set("onesided", int64_t{onesided});
+  // libonnx 1.12 counts frames as if they were as long as a onesided spectrum: steps for which
+  // there are as many.
+  std::vector<int64_t> steps;
+  for (int64_t s = 1; s <= x[1]; ++s) {
+    bool same = (x[1] - length) / s == (x[1] - (onesided ? length / 2 + 1 : length)) / s;
+    if (same || d.anything) steps.push_back(s);
+  }
+  d.SetConstant(1, Scalar(type, choices.Pick(steps)));
+  // ONNX Runtime 1.30 takes the window of a complex signal for a complex one.
+  const bool window = choices.Chance(0.6) && (x[2] == 1 || d.anything);
+  if (window) Ask(d, 2, d.inputs[0].dtype, {length});
+  if (!window || choices.Chance(0.3)) d.SetConstant(3, Scalar(type, length));
+  return x[0] * x[1] * (length + 1) * 2 <= d.max_elements;
+}
+
+OpSpec Row(const char* name, int since) { return Op(name, since).Class(Accuracy::kReduction); }
 
 }  // namespace
 
@@ -220,7 +283,7 @@ std::vector<OpSpec> ops_fourier() {
                    .In("input", "T1", kFloatsBf16)
                    .In("dft_length", "T2", kIndexInts, Arity::kOptional);
   dft.Out("output", "T1", kFloatsBf16).Int("inverse", 0, flag).Int("onesided", 0, flag);
-  dft.Rule(DftRule).Eval(EvalDft);
+  dft.Rule(DftRule).Eval(EvalDft).Draw(DrawDft);
   OpSpec later = dft.Since(20).In("axis", "", Bit(DType::kInt64), Arity::kOptional);
   dft.Int("axis", 1, {.lo = 0, .hi = 2});
   dft.Example("graph(float[1,8,1] x) -> (y) { y = DFT(x) {onesided=1} }");
@@ -234,7 +297,9 @@ std::vector<OpSpec> ops_fourier() {
           .Int("onesided", 1, flag)
           .Rule(StftRule)
           .Eval(EvalStft)
-          .Example("graph(float[1,16,1] x, float[4] w) -> (y) { s = int64[] {2} y = STFT(x, s, w) }");
+          .Draw(DrawStft)
+          .Example(
+              "graph(float[1,16,1] x, float[4] w) -> (y) { s = int64[] {2} y = STFT(x, s, w) }");
   return {dft, later, stft};
 }
 

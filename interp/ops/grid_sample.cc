@@ -1,6 +1,7 @@
 // GridSample (ONNX opset 16, 20, 22): Y[n,c,o..] = X[n,c] read at grid[n,o..], whose numbers run
 // from -1 to 1 over each axis, the last axis first. AffineGrid (20): such a grid, the places of an
 // image moved by theta.
+#include "interp/draw.h"
 #include "interp/movement.h"
 #include "interp/ops/sampling.h"
 
@@ -92,11 +93,44 @@ Status EvalGridSample(KernelContext& c) {
   });
 }
 
+// Places around the image. They are constants where the oracle has to decide: the field does not
+// know which element a computed place is next to.
+bool DrawGridSample(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.size() < 3 || ElementsOfInput(d, 0) == 0) return false;
+  int rank = static_cast<int>(d.inputs[0].dims.size());
+  // Of images and, later, of volumes: runtimes know no other.
+  if (rank != 4 && (rank != 5 || d.spec->since < 20)) return false;
+  Shape x = d.shape(0), grid = {x[0]};
+  int64_t room = std::max<int64_t>(1, d.max_elements / (x[0] * std::max<int64_t>(x[1], rank)));
+  for (int a = 2; a < rank; ++a) {
+    grid.push_back(DrawExtent(choices, std::min<int64_t>(room, 6)));
+    room /= grid.back();
+  }
+  grid.push_back(rank - 2);
+  MaybeSet(choices, d, "align_corners");
+  MaybeSet(choices, d, "padding_mode", 0.7);
+  const std::vector<std::string>& modes = d.spec->FindAttr("mode")->domain.strings;
+  // Cubic interpolation is one of images. Behind a border the reference of ONNX moves the place,
+  // ONNX Runtime 1.30 and PyTorch each element that the cubic reads.
+  bool border = std::any_of(d.attrs.begin(), d.attrs.end(), [](const Attribute& a) {
+    return a.name == "padding_mode" && std::get<std::string>(a.value) == "border";
+  });
+  bool cubic = rank == 4 && !border;
+  if (choices.Chance(0.7)) d.Set("mode", modes[choices.Below(cubic ? modes.size() : 2)]);
+  DType type = TypeOr(d, 1, d.inputs[0].dtype);
+  if (d.anything && choices.Chance(0.5))
+    Ask(d, 1, type, grid);
+  else
+    d.SetConstant(1, UniformConstant(choices, type, grid, -1.3, 1.3));
+  return true;
+}
+
 OpSpec GridSampleRow(int since, std::vector<std::string> modes, DTypeSet types) {
   std::string otherwise = modes[0];
   return Op("GridSample", since)
       .In("X", "T1", types)
-      .In("grid", "T2", types)
+      .In("grid", since < 20 ? "T1" : "T2", types)
       .Out("Y", "T1", types)
       .Parameter("grid")
       .Int("align_corners", 0, {.lo = 0, .hi = 1})
@@ -104,7 +138,8 @@ OpSpec GridSampleRow(int since, std::vector<std::string> modes, DTypeSet types) 
       .String("padding_mode", "zeros", {.strings = {"zeros", "border", "reflection"}})
       .Rule(GridSampleRule)
       .Eval(EvalGridSample)
-      .Traits(kNotGenerated)
+      .Draw(DrawGridSample)
+      .Safe("grid", {.lo = -1, .hi = 1})
       .Class(Accuracy::kReduction);
 }
 
@@ -168,6 +203,23 @@ Status EvalAffineGrid(KernelContext& c) {
   });
 }
 
+bool DrawAffineGrid(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  Shape theta = {DrawExtent(choices, 3), 2, 3};
+  if (choices.Chance(0.4)) theta = {theta[0], 3, 4};
+  if (d.concrete(0)) theta = d.shape(0);
+  MaybeSet(choices, d, "align_corners");
+  // Where corners are aligned an axis of one place is nowhere: the reference divides by 0 there.
+  const int64_t least = d.attrs.empty() || std::get<int64_t>(d.attrs[0].value) == 0 ? 1 : 2;
+  bool fits = theta.size() == 3 && (theta[1] == 2 || theta[1] == 3) && theta[2] == theta[1] + 1;
+  if (!fits) return false;
+  Ask(d, 0, d.inputs[0].dtype, theta);
+  std::vector<int64_t> size = {theta[0], DrawExtent(choices, 4)};
+  for (int64_t a = 0; a < theta[1]; ++a) size.push_back(choices.Between(least, 6));
+  d.SetConstant(1, Tensor::Vector(size));
+  return ElementCount(size) * 3 <= d.max_elements;
+}
+
 }  // namespace
 
 std::vector<OpSpec> ops_grid_sample() {
@@ -182,7 +234,7 @@ std::vector<OpSpec> ops_grid_sample() {
               .Int("align_corners", 0, {.lo = 0, .hi = 1})
               .Rule(AffineGridRule)
               .Eval(EvalAffineGrid)
-              .Traits(kNotGenerated)
+              .Draw(DrawAffineGrid)
               .Example("opset 20 graph(float[1,2,3] t) -> (y) { s = int64[4] {1, 1, 2, 3} y = "
                        "AffineGrid(t, s) }")};
 }

@@ -71,6 +71,8 @@ bool DrawDropout(Choices& choices, Draft& d) {
   d.constants.resize(std::min<size_t>(d.constants.size(), 1));
   if (choices.Chance(0.5))
     d.SetConstant(1, OneElement(DType::kFloat, choices.PickOf({0.5, 0.1, 0.25, 0.0})));
+  if (choices.Chance(0.3)) d.SetConstant(2, OneElement(DType::kBool, 0));
+  if (choices.Chance(0.2)) d.outputs = 2;
   return true;
 }
 
@@ -84,7 +86,7 @@ std::vector<OpSpec> ops_identity() {
         .Out("output", type, types)
         .Rule(IdentityRule)
         .Eval(EvalIdentity)
-        .Traits(kElementwise | kMovesData)
+        .Traits(kElementwise | kMovesData | kWithinInputs)
         .Class(Accuracy::kExact);
   };
   PushVersions(rows, identity(1, "T", kAll7), "T", {{13, kAll13}});
@@ -93,7 +95,7 @@ std::vector<OpSpec> ops_identity() {
                {{16, kAll13 | kLists}, {19, kAll19 | kLists}, {21, kAll21 | kLists}, {23, kAll23 | kLists}, {24, kAll24 | kLists}, {25, kAll25 | kLists}});
 
   AttrDomain ratios{.floats = {0.5, 0.1, 0.0}};
-  uint32_t traits = kElementwise | kMovesData;
+  uint32_t traits = kElementwise | kMovesData | kWithinInputs;
   rows.push_back(Op("Dropout", 7)
                      .In("data", "T", kFloats16)
                      .Out("output", "T", kFloats16)

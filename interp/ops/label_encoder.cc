@@ -2,6 +2,7 @@
 // ArrayFeatureExtractor (1).
 #include <map>
 
+#include "interp/draw.h"
 #include "interp/movement.h"
 
 namespace assay {
@@ -103,6 +104,49 @@ Status EvalEncoder(KernelContext& c) {
   return {};
 }
 
+// Some keys of what X may hold, and as many values; version 1 knows strings and their places alone.
+bool DrawEncoder(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  const DType key = d.inputs[0].dtype;
+  const int64_t n = choices.Between(1, 4);
+  auto list = [&](const std::string& role, DType type, const Tensor& t) {
+    if (type == DType::kString)
+      d.Set(role + "_strings", t.strings());
+    else if (type == DType::kInt64)
+      d.Set(role + "_int64s", t.AsInts());
+    else if (type == DType::kFloat)
+      d.Set(role + "_floats", std::vector<float>(t.data<float>(), t.data<float>() + t.size()));
+    else
+      d.Set(role + "_tensor", t);
+  };
+  // Keys are distinct; which of two values counts would be open.
+  Tensor keys = Tensor::Make(key, {n}).value();
+  for (int64_t i = 0; i < n; ++i) {
+    if (key == DType::kString)
+      keys.mutable_strings()[i] = RandomText(choices) + (i == 0 ? "" : std::to_string(i));
+    else
+      keys.Set(i, static_cast<double>(i + choices.Between(0, 1) * n));
+  }
+  if (d.spec->since == 1) {
+    d.Set("classes_strings", RandomConstant(choices, DType::kString, {4}).strings());
+    return true;
+  }
+  DType value = choices.PickOf<DType>({DType::kString, DType::kInt64, DType::kFloat});
+  list("keys", key, keys);
+  list("values", value, RandomConstant(choices, value, {n}));
+  MaybeSet(choices, d, "default_int64", 0.3);
+  if (value == DType::kFloat && choices.Chance(0.3)) d.Set("default_float", 2.5f);
+  return true;
+}
+
+bool DrawExtractor(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
+  int64_t last = d.shape(0).back(), picks = DrawExtent(choices, 4);
+  d.SetConstant(1, IntegerConstant(choices, DType::kInt64, {picks}, 0, last - 1));
+  return ElementsOfInput(d, 0) / last * picks <= d.max_elements;
+}
+
 OpSpec Encoder(int since) {
   OpSpec row = Op("LabelEncoder", since, kMl)
                    .In("X", "T1",
@@ -130,7 +174,8 @@ OpSpec Encoder(int since) {
   if (since >= 4) list("default_tensor", AttrType::kTensor);
   return row.Rule(EncoderRule)
       .Eval(EvalEncoder)
-      .Traits(kNotGenerated | kDiscontinuous)
+      .Draw(DrawEncoder)
+      .Traits(kDiscontinuous)
       .Class(Accuracy::kExact);
 }
 
@@ -191,7 +236,7 @@ std::vector<OpSpec> ops_label_encoder() {
                          .Float("threshold", 0, {.floats = {0.0, 1.0}});
   binarizer.Rule(SameAsInput0)
       .Eval(EvalBinarizer)
-      .Traits(kNotGenerated | kDiscontinuous)
+      .Traits(kElementwise | kDiscontinuous)
       .Class(Accuracy::kExact);
   OpSpec extractor = Op("ArrayFeatureExtractor", 1, kMl)
                          .In("X", "T", kNumbers | Bit(DType::kString))
@@ -199,7 +244,8 @@ std::vector<OpSpec> ops_label_encoder() {
                          .Out("Z", "T", kNumbers | Bit(DType::kString))
                          .Rule(ExtractorRule)
                          .Eval(EvalExtractor)
-                         .Traits(kNotGenerated | kMovesData)
+                         .Draw(DrawExtractor)
+                         .Traits(kMovesData)
                          .Class(Accuracy::kExact);
   return {Encoder(1), Encoder(2), Encoder(4), binarizer, extractor};
 }

@@ -4,6 +4,7 @@
 // weight[t], 0 where t is ignore_index:
 //   none: loss[n,d] = -input[n,t,d] * w   sum: their sum   mean: their sum / sum of w
 // SoftmaxCrossEntropyLoss is that of log_prob = LogSoftmax of the scores over axis 1.
+#include "interp/draw.h"
 #include "interp/movement.h"
 #include "interp/ops/normalization.h"
 
@@ -118,6 +119,28 @@ Status EvalCrossEntropy(KernelContext& c) {
   });
 }
 
+// Targets within the classes, some of them ignored. Weights are positive: the mean divides by their
+// sum.
+bool DrawLoss(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.size() < 2 || ElementsOfInput(d, 0) == 0) return false;
+  Shape shape = d.shape(0), target = shape;
+  target.erase(target.begin() + 1);
+  Tensor t = IntegerConstant(choices, TypeOr(d, 1, DType::kInt64), target, 0, shape[1] - 1);
+  if (choices.Chance(0.4)) {
+    int64_t ignored = choices.Chance(0.5) ? t.AsInt(0) : choices.PickOf<int64_t>({-1, -100, 255});
+    d.Set("ignore_index", ignored);
+    for (int64_t i = 1; i < t.size(); ++i) {
+      if (choices.Chance(0.3)) t.Set(i, static_cast<double>(ignored));
+    }
+  }
+  d.SetConstant(1, t);
+  MaybeSet(choices, d, "reduction", 0.7);
+  if (choices.Chance(0.5)) Ask(d, 2, d.inputs[0].dtype, {shape[1]});
+  if (d.spec->MaxOutputs() > 1 && choices.Chance(0.5)) d.outputs = 2;
+  return true;
+}
+
 struct Names {
   const char *op, *scores, *target, *weight, *loss;
 };
@@ -132,7 +155,8 @@ OpSpec Loss(const Names& n, int since, DTypeSet types, EvalFn eval) {
       .String("reduction", "mean", {.strings = {"mean", "sum", "none"}})
       .Rule(LossRule)
       .Eval(eval)
-      .Traits(kNotGenerated)
+      .Draw(DrawLoss)
+      .Safe(n.weight, {.lo = 0.2, .hi = 4, .nonzero = true})
       .Class(Accuracy::kReduction);
 }
 

@@ -36,7 +36,7 @@ OpSpec Row(const char* name, const char* in, const char* out, EvalFn eval) {
       .Out(out, "T", kFloatsBf16)
       .Rule(SameAsInput0)
       .Eval(eval)
-      .Traits(kNotGenerated);
+      .LeftOut("com.microsoft");
 }
 
 }  // namespace

@@ -137,7 +137,7 @@ OpSpec Row(const char* name, RuleFn rule, EvalFn eval) {
   return Op(name, 1, kDomain)
       .Rule(rule)
       .Eval(eval)
-      .Traits(kNotGenerated)
+      .LeftOut("com.microsoft")
       .Class(Accuracy::kReduction);
 }
 

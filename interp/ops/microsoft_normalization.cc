@@ -98,7 +98,7 @@ std::vector<OpSpec> ops_microsoft_normalization() {
         .Out("inv_std_var", "U", kStatistics, Arity::kOptional);
     row.Out("input_skip_bias_sum", "T", kTypes, Arity::kOptional);
     row.Float("epsilon", 1e-12f, {.floats = {1e-12, 1e-5}}).Rule(SkipRule).Eval(EvalSkip);
-    rows.push_back(row.Traits(kNotGenerated).Class(Accuracy::kReduction));
+    rows.push_back(row.LeftOut("com.microsoft").Class(Accuracy::kReduction));
   }
   return rows;
 }

@@ -3,6 +3,7 @@
 // [B,C,N]; output [K,3] of batch, class, box.
 #include <numeric>
 
+#include "interp/draw.h"
 #include "interp/ops/sampling.h"
 
 namespace assay {
@@ -82,6 +83,30 @@ Status EvalSuppression(KernelContext& c) {
   return {};
 }
 
+// Boxes and scores are constants: how many boxes are left depends on them.
+bool DrawSuppression(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  int64_t batches = choices.Between(1, 2), classes = choices.Between(1, 2),
+          n = choices.Between(2, 6);
+  MaybeSet(choices, d, "center_point_box");
+  Tensor boxes = Tensor::Make(DType::kFloat, {batches, n, 4}).value();
+  for (int64_t i = 0; i < batches * n * 2; ++i) {
+    // Corners (a pair at either end) or a middle and extents, either way of positive area.
+    double from = choices.Uniform(0, 4);
+    bool turned = choices.Chance(0.2);
+    boxes.Set(i / 2 * 4 + i % 2 + (turned ? 2 : 0), from);
+    boxes.Set(i / 2 * 4 + i % 2 + (turned ? 0 : 2), from + choices.Uniform(0.5, 3));
+  }
+  d.SetConstant(kBoxes, boxes);
+  d.SetConstant(kScores, UniformConstant(choices, DType::kFloat, {batches, classes, n}, 0, 1));
+  d.SetConstant(kMost, Tensor::Vector({choices.Between(1, 4)}));
+  if (choices.Chance(0.7))
+    d.SetConstant(kOverlap, UniformConstant(choices, DType::kFloat, {1}, 0.1, 0.9));
+  if (choices.Chance(0.5))
+    d.SetConstant(kScore, UniformConstant(choices, DType::kFloat, {1}, 0, 0.5));
+  return true;
+}
+
 }  // namespace
 
 std::vector<OpSpec> ops_non_max_suppression() {
@@ -100,11 +125,13 @@ std::vector<OpSpec> ops_non_max_suppression() {
                    .Int("center_point_box", 0, {.lo = 0, .hi = 1})
                    .Rule(SuppressionRule)
                    .Eval(EvalSuppression)
-                   .Traits(kDiscontinuous | kNotGenerated)
+                   .Draw(DrawSuppression)
+                   .Traits(kDiscontinuous)
                    .Class(Accuracy::kExact);
   OpSpec later = row.Since(11);
   row.Example(
-      "graph(float[1,3,4] b, float[1,1,3] s) -> (y) { m = int64[] {2} y = NonMaxSuppression(b, s, m) "
+      "graph(float[1,3,4] b, float[1,1,3] s) -> (y) { m = int64[] {2} y = NonMaxSuppression(b, s, "
+      "m) "
       "}");
   return {row, later};
 }

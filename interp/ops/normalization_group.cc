@@ -1,6 +1,7 @@
 // GroupNormalization (ONNX opset 18, 21): each group of channels shifted to mean 0 and scaled to
 // variance 1, then scale and bias of the group (18) or channel (21). RMSNormalization (23): x /
 // sqrt(mean x^2 + epsilon) * scale over the axes from `axis` on.
+#include "interp/draw.h"
 #include "interp/movement.h"
 #include "interp/ops/normalization.h"
 
@@ -58,6 +59,16 @@ Status EvalGroup(KernelContext& c) {
   });
 }
 
+bool DrawGroup(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.size() < 2 || ElementsOfInput(d, 0) == 0) return false;
+  int64_t channels = d.shape(0)[1], groups = DrawDivisor(choices, channels);
+  d.Set("num_groups", groups);
+  MaybeSet(choices, d, "epsilon");
+  for (size_t i : {1, 2}) Ask(d, i, d.inputs[0].dtype, {d.spec->since >= 21 ? channels : groups});
+  return true;
+}
+
 OpSpec Group(int since) {
   OpSpec row = Op("GroupNormalization", since)
                    .In("X", "T", kFloatsBf16)
@@ -68,7 +79,7 @@ OpSpec Group(int since) {
                    .Attr({"num_groups", AttrType::kInt, true, std::nullopt, {.ints = {1, 2, 4}}})
                    .Rule(GroupRule)
                    .Eval(EvalGroup)
-                   .Traits(kNotGenerated)
+                   .Draw(DrawGroup)
                    .Class(Accuracy::kReduction);
   if (since >= 21) row.Int("stash_type", 1, {.ints = {1}});
   return row;
@@ -114,6 +125,21 @@ Status EvalRms(KernelContext& c) {
       c.in(0), [&](auto zero) -> Status { return NormalizeByRms<Wide<decltype(zero)>>(c, y); });
 }
 
+bool DrawRms(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.empty() || ElementsOfInput(d, 0) == 0) return false;
+  Shape shape = d.shape(0);
+  int rank = static_cast<int>(shape.size());
+  int64_t axis = choices.Chance(0.5) ? rank - 1 : static_cast<int64_t>(choices.Below(shape.size()));
+  if (axis != rank - 1 || choices.Chance(0.3)) d.Set("axis", MaybeNegative(choices, d, axis, rank));
+  MaybeSet(choices, d, "epsilon");
+  // Scales that broadcast are allowed and known to few, those of another type to none.
+  Shape scale(shape.begin() + axis, shape.end());
+  if (d.anything && choices.Chance(0.3)) scale[choices.Below(scale.size())] = 1;
+  Ask(d, 1, d.inputs[0].dtype, scale);
+  return true;
+}
+
 }  // namespace
 
 std::vector<OpSpec> ops_normalization_group() {
@@ -127,7 +153,7 @@ std::vector<OpSpec> ops_normalization_group() {
           .Int("stash_type", 1, {.ints = {1}})
           .Rule(RmsRule)
           .Eval(EvalRms)
-          .Traits(kNotGenerated)
+          .Draw(DrawRms)
           .Class(Accuracy::kReduction)
           .Example(
               "opset 23 graph(float[2,3] x, float[3] s) -> (y) { y = RMSNormalization(x, s) }");

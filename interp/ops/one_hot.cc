@@ -73,8 +73,9 @@ Status OneHotKernel(KernelContext& c) {
 
 bool DrawOneHot(Choices& choices, Draft& d) {
   d.attrs.clear();
-  if (!d.concrete(0) || d.inputs[0].dims.empty() || !IsInt(d.inputs[0].dtype))
-    return false;  // other numbers seldom count
+  if (!IsInt(d.inputs[0].dtype)) return false;  // other numbers seldom count
+  if (!d.concrete(0)) Ask(d, 0, d.inputs[0].dtype, {DrawExtent(choices, 6)});
+  if (d.inputs[0].dims.empty()) return false;
   int rank = static_cast<int>(d.inputs[0].dims.size());
   int64_t depth = choices.Between(1, 6);
   if (ElementsOfInput(d, 0) * depth > d.max_elements || ElementsOfInput(d, 0) == 0) return false;

@@ -142,6 +142,8 @@ bool DrawPad(Choices& choices, Draft& d) {
     if (rank >= 3 && a < 2 && choices.Chance(0.7))
       continue;  // batch and channels are seldom padded
     int64_t most = mode == "reflect" ? std::min<int64_t>(3, shape[a] - 1) : 3;
+    // Around the axis once: ONNX Runtime 1.30 reads beyond it where wrapping goes on.
+    if (mode == "wrap") most = std::min(most, shape[a]);
     for (size_t side : {a, a + rank}) {
       if (choices.Chance(0.7))
         pads[side] = choices.Between(0, most);
@@ -158,9 +160,26 @@ bool DrawPad(Choices& choices, Draft& d) {
       d.Set("value", choices.PickOf<float>({1.0f, -1.0f, 0.5f}));
     return true;
   }
-  d.SetConstant(1, Tensor::Vector(pads));
   if (mode == "constant" && choices.Chance(0.5))
     d.SetConstant(2, RandomConstant(choices, d.inputs[0].dtype, {}));
+  if (d.spec->since >= 18 && choices.Chance(0.25)) {  // the padded axes alone, in any order
+    std::vector<int64_t> axes, begins, ends;
+    for (size_t a : {size_t{0}, rank - 1}) axes.push_back(static_cast<int64_t>(a));
+    for (size_t a = 1; a + 1 < rank; ++a) axes.push_back(static_cast<int64_t>(a));
+    if (rank == 1) axes.pop_back();
+    std::erase_if(
+        axes, [&](int64_t a) { return pads[a] == 0 && pads[a + static_cast<int64_t>(rank)] == 0; });
+    if (axes.empty()) return false;
+    for (int64_t a : axes) {
+      begins.push_back(pads[a]);
+      ends.push_back(pads[a + static_cast<int64_t>(rank)]);
+    }
+    pads = begins;
+    pads.insert(pads.end(), ends.begin(), ends.end());
+    for (int64_t& a : axes) a = MaybeNegative(choices, d, a, static_cast<int>(rank));
+    d.SetConstant(3, Tensor::Vector(axes));
+  }
+  d.SetConstant(1, Tensor::Vector(pads));
   return true;
 }
 

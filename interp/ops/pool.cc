@@ -253,7 +253,7 @@ OpSpec Pool(const char* name, int since, EvalFn eval) {
 }
 
 void MaxPoolVersions(std::vector<OpSpec>& rows) {
-  OpSpec v1 = Pool("MaxPool", 1, EvalMax).Class(Accuracy::kExact);
+  OpSpec v1 = Pool("MaxPool", 1, EvalMax).Class(Accuracy::kExact).Traits(kWithinInputs);
   OpSpec v8 = v1.Since(8)
                   .Out("Indices", "I", Bit(DType::kInt64), Arity::kOptional)
                   .Int("storage_order", 0, {.ints = {0, 1}});

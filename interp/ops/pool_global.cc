@@ -77,8 +77,8 @@ OpSpec Global(const char* name, int since, EvalFn eval, Accuracy accuracy) {
 
 std::vector<OpSpec> ops_pool_global() {
   std::vector<OpSpec> rows = {
-      Global("GlobalAveragePool", 1, EvalAverage, Accuracy::kReduction),
-      Global("GlobalMaxPool", 1, EvalMax, Accuracy::kExact),
+      Global("GlobalAveragePool", 1, EvalAverage, Accuracy::kReduction).Traits(kWithinInputs),
+      Global("GlobalMaxPool", 1, EvalMax, Accuracy::kExact).Traits(kWithinInputs),
       Global("GlobalLpPool", 2, EvalLp, Accuracy::kReduction).Int("p", 2, {.lo = 1, .hi = 4})};
   PushBfloat16(rows, "T");
   return rows;

@@ -185,6 +185,10 @@ bool DrawBitShift(Choices& choices, Draft& d) {
   return true;
 }
 
+constexpr SafeValues kBase{.lo = 0.2, .hi = 1e6}, kIntegerBase{.lo = 0, .hi = 1e6},
+    kExponent{.lo = -2, .hi = 3, .constant = true},
+    kIntegerExponent{.lo = 0, .hi = 3, .constant = true};
+
 void PowRows(std::vector<OpSpec>& rows) {
   OpSpec v7 = Op("Pow", 7)
                   .In("X", "T", kFloats16)
@@ -193,7 +197,8 @@ void PowRows(std::vector<OpSpec>& rows) {
                   .Rule(BroadcastAll)
                   .Eval(EvalPow)
                   .Draw(DrawPow)
-                  .Safe(-1e6, 1e6)
+                  .Safe("X", kBase, kIntegerBase)
+                  .Safe("Y", kExponent, kIntegerExponent)
                   .Traits(kElementwise | kBroadcasts);
   rows.push_back(v7);
   OpSpec v12 = Op("Pow", 12)
@@ -203,7 +208,8 @@ void PowRows(std::vector<OpSpec>& rows) {
                    .Rule(BroadcastAll)
                    .Eval(EvalPow)
                    .Draw(DrawPow)
-                   .Safe(-1e6, 1e6)
+                   .Safe("X", kBase, kIntegerBase)
+                   .Safe("Y", kExponent, kIntegerExponent)
                    .Traits(kElementwise | kBroadcasts);
   rows.push_back(v12);
   rows.push_back(v12.Since(13).Types("T", kFloatsBf16 | kIndexInts));
@@ -224,6 +230,8 @@ std::vector<OpSpec> ops_power() {
                    .Rule(ModRule)
                    .Eval(EvalMod)
                    .Draw(DrawMod)
+                   .Safe("B", {.lo = 0.2, .nonzero = true, .constant = true},
+                         SafeValues{.nonzero = true, .constant = true})
                    .Traits(kElementwise | kBroadcasts | kDiscontinuous);
   PushVersions(rows, mod, "T", {{13, kFloatsBf16 | kInts}});
   rows.push_back(
@@ -236,6 +244,7 @@ std::vector<OpSpec> ops_power() {
           .Rule(BroadcastAll)
           .Eval(EvalBitShift)
           .Draw(DrawBitShift)
+          .Safe("Y", {}, SafeValues{.lo = 0, .hi = 4, .constant = true})
           .Traits(kElementwise | kBroadcasts)
           .Class(Accuracy::kExact));
   return rows;

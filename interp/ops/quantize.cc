@@ -1,6 +1,7 @@
 // QuantizeLinear and DequantizeLinear (ONNX opset 10 for a whole tensor, 13 along an axis too, 19
 // with 8-bit floats, 21 with 4- and 16-bit integers in blocks, 23 with 4-bit floats, 24 with powers
 // of two as scales, 25 with 2-bit integers) and DynamicQuantizeLinear (11).
+#include "interp/draw.h"
 #include "interp/ops/elementwise.h"
 #include "interp/small_float.h"
 
@@ -307,40 +308,74 @@ void DynamicQuantizeRule(RuleContext& c) {
 
 // ---- drafts
 
-// Constant scale and zero point; along an axis one time in three where the version has it.
-bool DrawParameters(Choices& choices, Draft& d, DType quantum) {
-  d.attrs.clear();
+// The shape of scale and zero point: of one element, along an axis, or (from opset 21 on, on
+// request) one a block of an axis.
+Shape DrawParameterShape(Choices& choices, Draft& d) {
   const TypeInfo& x = d.inputs[0];
   int64_t rank = static_cast<int64_t>(x.dims.size());
-  Shape shape;
-  if (d.spec->FindAttr("axis") && rank > 0 && choices.Chance(0.33)) {
-    int64_t axis = rank > 1 && choices.Chance(0.7) ? 1 : choices.Between(0, rank - 1);
-    if (x.dims[axis].known() && x.dims[axis].value() <= 4096) {
-      shape = {x.dims[axis].value()};
-      d.Set("axis", choices.Chance(0.2) ? axis - rank : axis);
-    }
-  }
-  Tensor scale = Tensor::Make(DType::kFloat, shape).value();
-  Tensor zero_point = Tensor::Make(quantum, shape).value();
-  for (int64_t i = 0; i < scale.size(); ++i) {
-    scale.Set(i, choices.Uniform(0.01, 0.1));
-    int64_t z = quantum == DType::kUint8 ? choices.Between(96, 160) : choices.Between(-16, 16);
-    zero_point.Set(i, quantum == DType::kInt32 ? 0 : static_cast<double>(z));
-  }
-  d.SetConstant(1, std::move(scale));
-  if (quantum != DType::kInt32) d.SetConstant(2, std::move(zero_point));
-  return true;
+  if (!d.spec->FindAttr("axis") || rank == 0 || !choices.Chance(0.33)) return {};
+  int64_t axis = rank > 1 && choices.Chance(0.7) ? 1 : choices.Between(0, rank - 1);
+  if (!x.Static() || x.dims[axis].value() > 4096) return {};
+  d.Set("axis", choices.Chance(0.2) ? axis - rank : axis);
+  if (!d.anything || !d.spec->FindAttr("block_size") || !choices.Chance(0.4))
+    return {x.dims[axis].value()};
+  Shape shape = x.StaticShape();
+  int64_t block = std::max<int64_t>(1, DrawDivisor(choices, std::max<int64_t>(1, shape[axis])));
+  d.Set("block_size", block);
+  shape[axis] /= block;
+  return shape;
 }
 
-// Later versions tie the scale to the type of x, or quantize what few runtimes take: the usual
-// types are drawn.
+// Constant scales of the given type and zero points of `quantum`, which are 0 where it is not an
+// integer of 8 or 16 bits and may be left out where `implied`.
+void DrawParameters(Choices& choices, Draft& d, DType scale_type, DType quantum, bool implied) {
+  Shape shape = DrawParameterShape(choices, d);
+  Tensor scale = Tensor::Make(scale_type, shape).value();
+  Tensor zero_point = Tensor::Make(quantum, shape).value();
+  bool shifts = Contains(k8Bit | k16Bit, quantum);
+  bool half = scale_type != DType::kFloat && scale_type != DType::kDouble;
+  for (int64_t i = 0; i < scale.size(); ++i) {
+    scale.Set(i, half ? choices.PickOf({0.03125, 0.0625, 0.125}) : choices.Uniform(0.01, 0.1));
+    int64_t z = IsSigned(quantum) ? choices.Between(-16, 16) : choices.Between(96, 160);
+    zero_point.Set(i, shifts ? static_cast<double>(z) : 0);
+  }
+  d.SetConstant(1, std::move(scale));
+  if (quantum != DType::kInt32 && !(implied && choices.Chance(0.2)))
+    d.SetConstant(2, std::move(zero_point));
+}
+
+DType PickType(Choices& choices, DTypeSet types) {
+  std::vector<DType> all;
+  for (int i = 1; i < kDTypeCount; ++i) {
+    if (Contains(types, static_cast<DType>(i))) all.push_back(static_cast<DType>(i));
+  }
+  return choices.Pick(all);
+}
+
+// The usual types; the others, which few runtimes take, on request.
 bool DrawQuantize(Choices& choices, Draft& d) {
-  if (d.spec->since >= 19 && d.inputs[0].dtype != DType::kFloat) return false;
-  return DrawParameters(choices, d, choices.Chance(0.5) ? DType::kUint8 : DType::kInt8);
+  d.attrs.clear();
+  DType x = d.inputs[0].dtype, quantum = choices.Chance(0.5) ? DType::kUint8 : DType::kInt8;
+  bool later = d.spec->since >= 19;
+  // Version 19 ties the scale to the type of x, and an integer scale can't be small.
+  if (later && (!IsFloat(x) || (x != DType::kFloat && !d.anything))) return false;
+  if (d.anything && choices.Chance(0.5)) quantum = PickType(choices, d.spec->outputs[0].types);
+  DrawParameters(choices, d, later ? x : DType::kFloat, quantum, quantum == DType::kUint8);
+  if (Contains(kFloats8, quantum)) MaybeSet(choices, d, "saturate");
+  if (d.constants.size() > 2 && d.constants[2] && d.spec->FindAttr("output_dtype") &&
+      choices.Chance(0.2))
+    d.Set("output_dtype", static_cast<int64_t>(quantum));
+  return true;
 }
 bool DrawDequantize(Choices& choices, Draft& d) {
-  if (!Contains(k8Bit | Bit(DType::kInt32), d.inputs[0].dtype)) return false;
-  return DrawParameters(choices, d, d.inputs[0].dtype);
+  d.attrs.clear();
+  DType x = d.inputs[0].dtype;
+  if (!d.anything && !Contains(k8Bit | Bit(DType::kInt32), x)) return false;
+  DType scale = DType::kFloat;
+  if (d.anything && choices.Chance(0.3))
+    scale = PickType(choices, d.spec->inputs[1].types & kFloatsBf16);
+  DrawParameters(choices, d, scale, x, true);
+  return true;
 }
 
 // ---- rows

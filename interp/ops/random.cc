@@ -90,7 +90,8 @@ Status EvalMultinomial(KernelContext& c) {
   return {};
 }
 
-constexpr uint32_t kTraits = kNondeterministic | kNotGenerated;
+constexpr uint32_t kTraits = kNondeterministic;
+constexpr char kRandom[] = "draws random numbers: its outputs can't be compared";
 
 AttrSpec Seed() { return {"seed", AttrType::kFloat, false, std::nullopt, {}}; }
 
@@ -108,7 +109,8 @@ OpSpec Row(const std::string& name, int since, DTypeSet types, bool like) {
       .Float(normal ? "scale" : "high", 1, {.floats = {1.0, 2.0}});
   return row.Rule(like ? LikeRule : ShapeRule)
       .Eval(normal ? EvalNormal : EvalUniform)
-      .Traits(kTraits);
+      .Traits(kTraits)
+      .LeftOut(kRandom);
 }
 
 }  // namespace
@@ -128,7 +130,8 @@ std::vector<OpSpec> ops_random() {
                          .Attr(Seed())
                          .Rule(LikeRule)
                          .Eval(EvalBernoulli)
-                         .Traits(kTraits);
+                         .Traits(kTraits)
+                         .LeftOut(kRandom);
   rows.insert(rows.end(), {bernoulli, bernoulli.Since(22).Types("T1", kFloatsBf16)});
   OpSpec multinomial = Op("Multinomial", 7)
                            .In("input", "T1", kFloats16)
@@ -138,7 +141,8 @@ std::vector<OpSpec> ops_random() {
                            .Attr(Seed())
                            .Rule(MultinomialRule)
                            .Eval(EvalMultinomial)
-                           .Traits(kTraits);
+                           .Traits(kTraits)
+                           .LeftOut(kRandom);
   rows.insert(rows.end(), {multinomial, multinomial.Since(22).Types("T1", kFloatsBf16)});
   return rows;
 }

@@ -10,6 +10,7 @@
 // batch comes first. A sequence shorter than T ends at its length; Y is 0 behind it.
 #include "interp/ops/recurrent.h"
 
+#include "interp/draw.h"
 #include "interp/kernels_matmul.h"
 
 namespace assay {
@@ -271,6 +272,83 @@ Status EvalRecurrent(KernelContext& c) {
 
 // ---- rows
 
+// Activations for every gate of every direction. Affine and ScaledTanh get their numbers: as
+// operators they are gone from ONNX, and with them their defaults. No ThresholdedRelu: it jumps.
+void DrawActivations(Choices& choices, Draft& d, int64_t directions) {
+  Cell cell = CellOf(*d.spec);
+  int64_t each = cell == Cell::kLstm ? 3 : cell == Cell::kGru ? 2 : 1;
+  static const std::vector<std::string> names = {
+      "Relu",        "Tanh", "Sigmoid",  "Affine",   "LeakyRelu", "ScaledTanh",
+      "HardSigmoid", "Elu",  "Softsign", "Softplus", "Tanh",      "Sigmoid"};
+  bool needed = false;
+  std::vector<std::string> chosen;
+  std::vector<float> alphas, betas;
+  for (int64_t i = 0; i < directions * each; ++i) {
+    chosen.push_back(choices.Pick(names));
+    const CellFnInfo& f = *FindCellFn(chosen.back());
+    needed = needed || f.fn == CellFn::kAffine || f.fn == CellFn::kScaledTanh;
+    if (f.has_alpha) alphas.push_back(choices.PickOf({f.alpha, 0.5f, 0.25f}));
+    if (f.has_beta) betas.push_back(choices.PickOf({f.beta, 0.5f}));
+  }
+  d.Set("activations", chosen);
+  if (!needed && choices.Chance(0.5)) return;
+  if (!alphas.empty()) d.Set("activation_alpha", alphas);
+  if (!betas.empty()) d.Set("activation_beta", betas);
+}
+
+// Both halves of B are added up, by converters at times before the graph runs. On a grid the sum is
+// exact; the proof, in which the kernel adds, knows no other.
+void DrawBiases(Choices& choices, Draft& d, Shape shape) {
+  constexpr int64_t kGrid = 64;
+  if (d.anything) return Ask(d, kB, d.inputs[kX].dtype, std::move(shape));
+  Tensor b = IntegerConstant(choices, d.inputs[kX].dtype, std::move(shape), -kGrid, kGrid);
+  for (int64_t i = 0; i < b.size(); ++i) b.Set(i, b.AsDouble(i) / kGrid);
+  d.SetConstant(kB, b);
+}
+
+bool DrawRecurrent(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(kX) || d.inputs[kX].dims.size() != 3 || ElementsOfInput(d, kX) == 0) return false;
+  const Cell cell = CellOf(*d.spec);
+  const DType type = d.inputs[kX].dtype;
+  const Shape x = d.shape(kX);
+  // Few runtimes know the layout of batches first.
+  const bool batch_first = d.anything && d.spec->FindAttr("layout") && choices.Chance(0.3);
+  if (batch_first) d.Set("layout", int64_t{1});
+  MaybeSet(choices, d, "direction", 0.6);
+  int64_t directions = 1;
+  for (const Attribute& a : d.attrs) {
+    auto s = std::get_if<std::string>(&a.value);
+    if (s && *s == "bidirectional") directions = 2;
+  }
+  const int64_t steps = x[batch_first ? 1 : 0], batch = x[batch_first ? 0 : 1],
+                hidden = DrawExtent(choices, 5), rows = GatesOf(cell) * hidden;
+  if (directions * rows * std::max(x[2], hidden) > d.max_elements ||
+      x[0] * x[1] * directions * rows > d.max_elements)
+    return false;
+  d.Set("hidden_size", hidden);
+  MaybeSet(choices, d, "linear_before_reset");
+  MaybeSet(choices, d, "input_forget", 0.3);
+  MaybeSet(choices, d, "clip", 0.2);
+  if (choices.Chance(0.3)) DrawActivations(choices, d, directions);
+  Ask(d, kW, type, {directions, rows, x[2]});
+  Ask(d, kR, type, {directions, rows, hidden});
+  if (choices.Chance(0.6)) DrawBiases(choices, d, {directions, 2 * rows});
+  if (choices.Chance(0.4))
+    d.SetConstant(kLengths, IntegerConstant(choices, DType::kInt32, {batch}, 1, steps));
+  const Shape state =
+      batch_first ? Shape{batch, directions, hidden} : Shape{directions, batch, hidden};
+  if (choices.Chance(0.4)) Ask(d, kH, type, state);
+  if (cell == Cell::kLstm && choices.Chance(0.4)) Ask(d, kC, type, state);
+  if (cell == Cell::kLstm && choices.Chance(0.3)) Ask(d, kP, type, {directions, 3 * hidden});
+  d.outputs = static_cast<int>(choices.Between(1, cell == Cell::kLstm ? 3 : 2));
+  // Whatever comes before the last output may be left out.
+  for (int i = 0; i + 1 < d.outputs; ++i) {
+    if (choices.Chance(0.3)) d.absent.push_back(i);
+  }
+  return true;
+}
+
 OpSpec Row(Cell cell, int since, DTypeSet types) {
   const char* name = cell == Cell::kRnn ? "RNN" : cell == Cell::kGru ? "GRU" : "LSTM";
   OpSpec row = Op(name, since).In("X", "T", types).In("W", "T", types).In("R", "T", types);
@@ -292,7 +370,7 @@ OpSpec Row(Cell cell, int since, DTypeSet types) {
   if (since >= 14) row.Int("layout", 0, {.lo = 0, .hi = 1});
   return row.Rule(RecurrentRule)
       .Eval(EvalRecurrent)
-      .Traits(kNotGenerated)
+      .Draw(DrawRecurrent)
       .Class(Accuracy::kReduction);
 }
 

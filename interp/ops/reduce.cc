@@ -252,8 +252,11 @@ Status LogSumExp(KernelContext& c) {
 
 bool DrawReduce(Choices& choices, Draft& d) {
   int rank = static_cast<int>(d.inputs[0].dims.size());
-  d.Set("keepdims", static_cast<int64_t>(choices.Below(2)));
-  if (rank == 0 || choices.Chance(0.15)) return true;  // all axes
+  if (choices.Chance(0.8)) d.Set("keepdims", static_cast<int64_t>(choices.Below(2)));
+  if (rank == 0 || choices.Chance(0.15)) {  // all axes, or none
+    MaybeSet(choices, d, "noop_with_empty_axes", 0.3);
+    return true;
+  }
   std::vector<int64_t> axes = DrawAxes(choices, rank);
   for (int64_t& a : axes) a = MaybeNegative(choices, d, a, rank);
   if (AxesAreInput(*d.spec))
@@ -316,8 +319,13 @@ std::vector<OpSpec> ops_reduce() {
   AddRows(rows, "ReduceMax", Extreme<true>, true);
   AddRows(rows, "ReduceMin", Extreme<false>, true);
   for (OpSpec& r : rows) {
-    if (r.name == "ReduceLogSum") r.Safe(1e-6, 1e6);
-    if (r.name == "ReduceMax" || r.name == "ReduceMin") r.Class(Accuracy::kExact);
+    const std::string& n = r.name;
+    if (n == "ReduceLogSum") r.Safe(0.2, 1e6);
+    // Growth that is repeated ends in overflow.
+    if (n == "ReduceProd" || n == "ReduceLogSumExp") r.Safe(-8, 8);
+    if (n == "ReduceL1" || n == "ReduceL2" || n == "ReduceSumSquare") r.Gives(0, 1e30);
+    if (n == "ReduceMax" || n == "ReduceMin") r.Class(Accuracy::kExact).Traits(kWithinInputs);
+    if (n == "ReduceMean") r.Traits(kWithinInputs);
   }
   return rows;
 }

@@ -176,7 +176,12 @@ void SqueezeRule(RuleContext& c) {
 
 bool DrawSqueeze(Choices& choices, Draft& d) {
   d.attrs.clear();
-  if (!d.concrete(0)) return false;
+  if (!d.concrete(0)) {
+    Shape with_ones(static_cast<size_t>(choices.Between(2, 4)));
+    for (int64_t& extent : with_ones) extent = choices.Chance(0.4) ? 1 : choices.Between(2, 6);
+    with_ones[choices.Below(with_ones.size())] = 1;
+    Ask(d, 0, d.inputs[0].dtype, with_ones);
+  }
   Shape shape = d.shape(0);
   int rank = static_cast<int>(shape.size());
   std::vector<int64_t> axes;
@@ -230,7 +235,7 @@ OpSpec Layout(const char* name, int since, const char* in, const char* out, Rule
       .Rule(rule)
       .Eval(KeepElements)
       .Draw(draw)
-      .Traits(kMovesData | kLayoutOnly)
+      .Traits(kMovesData | kLayoutOnly | kWithinInputs)
       .Class(Accuracy::kExact);
 }
 

@@ -310,7 +310,7 @@ void AddUpsample(std::vector<OpSpec>& rows) {
   gone.draw = nullptr;
   gone.eval = nullptr;
   gone.rule = DeprecatedRule;
-  gone.Traits(kNotGenerated);
+  gone.LeftOut("deprecated");
   rows.push_back(gone);
 }
 

@@ -1,5 +1,6 @@
 // RoiAlign (ONNX opset 10, 16, 22): regions of [N,C,H,W] cut into bins, each the average or maximum
 // of places read linearly. MaxRoiPool (1, 22): the maximum over the elements of each bin.
+#include "interp/draw.h"
 #include "interp/movement.h"
 #include "interp/ops/sampling.h"
 
@@ -117,6 +118,32 @@ Status EvalRoiAlign(KernelContext& c) {
   });
 }
 
+// Regions of an image, as a constant: the field does not know which elements a computed one is next
+// to.
+bool DrawRoiAlign(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.size() != 4 || ElementsOfInput(d, 0) == 0) return false;
+  Shape x = d.shape(0);
+  for (const char* name : {"coordinate_transformation_mode", "mode", "output_height",
+                           "output_width", "sampling_ratio", "spatial_scale"})
+    MaybeSet(choices, d, name);
+  double scale = 1;
+  for (const Attribute& a : d.attrs) {
+    if (a.name == "spatial_scale") scale = static_cast<double>(std::get<float>(a.value));
+  }
+  int64_t regions = DrawExtent(choices, 4);
+  Tensor rois = Tensor::Make(d.inputs[0].dtype, {regions, 4}).value();
+  for (int64_t i = 0; i < regions * 2; ++i) {
+    double extent = static_cast<double>(x[i % 2 == 0 ? 3 : 2]) / scale;
+    double from = choices.Uniform(-0.1, 0.7) * extent;
+    rois.Set(i / 2 * 4 + i % 2, from);
+    rois.Set(i / 2 * 4 + i % 2 + 2, from + choices.Uniform(0.1, 0.6) * extent);
+  }
+  d.SetConstant(1, rois);
+  d.SetConstant(2, IntegerConstant(choices, DType::kInt64, {regions}, 0, x[0] - 1));
+  return x[1] * regions * 16 <= d.max_elements;
+}
+
 OpSpec AlignRow(int since, DTypeSet types) {
   OpSpec row = Op("RoiAlign", since)
                    .In("X", "T1", types)
@@ -134,7 +161,7 @@ OpSpec AlignRow(int since, DTypeSet types) {
       .Float("spatial_scale", 1, {.floats = {1.0, 0.5, 0.0625}})
       .Rule(RoiAlignRule)
       .Eval(EvalRoiAlign)
-      .Traits(kNotGenerated)
+      .Draw(DrawRoiAlign)
       .Class(Accuracy::kReduction);
 }
 
@@ -201,6 +228,29 @@ Status EvalMaxRoi(KernelContext& c) {
   });
 }
 
+bool DrawMaxRoi(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.size() != 4 || ElementsOfInput(d, 0) == 0) return false;
+  Shape x = d.shape(0);
+  d.Set("pooled_shape", std::vector<int64_t>{choices.Between(1, 3), choices.Between(1, 3)});
+  bool half = choices.Chance(0.3);
+  if (half) d.Set("spatial_scale", 0.5f);
+  int64_t regions = DrawExtent(choices, 4);
+  Tensor rois = Tensor::Make(d.inputs[0].dtype, {regions, 5}).value();
+  for (int64_t r = 0; r < regions; ++r) {
+    rois.Set(r * 5, static_cast<double>(choices.Between(0, x[0] - 1)));
+    // Whole elements: how halves are rounded is not specified.
+    for (int64_t axis : {0, 1}) {
+      int64_t extent = x[3 - axis], from = choices.Between(0, extent - 1);
+      rois.Set(r * 5 + 1 + axis, static_cast<double>(from * (half ? 2 : 1)));
+      rois.Set(r * 5 + 3 + axis,
+               static_cast<double>(choices.Between(from, extent - 1) * (half ? 2 : 1)));
+    }
+  }
+  d.SetConstant(1, rois);
+  return x[1] * regions * 9 <= d.max_elements;
+}
+
 }  // namespace
 
 std::vector<OpSpec> ops_roi() {
@@ -221,7 +271,7 @@ std::vector<OpSpec> ops_roi() {
                     .Float("spatial_scale", 1, {.floats = {1.0, 0.5}})
                     .Rule(MaxRoiRule)
                     .Eval(EvalMaxRoi)
-                    .Traits(kNotGenerated);
+                    .Draw(DrawMaxRoi);
   return {align, AlignRow(16, kFloats16), AlignRow(22, kFloatsBf16), pool,
           pool.Since(22).Types("T", kFloatsBf16)};
 }

@@ -4,6 +4,7 @@
 //
 // X [B,H,S,D] or [B,S,H*D]; cos_cache and sin_cache [P,R/2] read at position_ids [B,S], or
 // [B,S,R/2].
+#include "interp/draw.h"
 #include "interp/ops/elementwise.h"
 
 namespace assay {
@@ -105,6 +106,29 @@ Status EvalRotary(KernelContext& c) {
   });
 }
 
+bool DrawRotary(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || ElementsOfInput(d, 0) == 0) return false;
+  Shape x = d.shape(0);
+  if (x.size() != 3 && x.size() != 4) return false;
+  bool split = x.size() == 4;
+  int64_t heads = split ? x[1] : DrawDivisor(choices, x[2]), length = x[split ? 2 : 1];
+  int64_t size = split ? x[3] : x[2] / heads, rotary = size;
+  if (size < 2) return false;
+  if (size % 2 != 0 || choices.Chance(0.4)) rotary = 2 * choices.Between(1, size / 2);
+  if (rotary != size || choices.Chance(0.2)) d.Set("rotary_embedding_dim", rotary);
+  if (!split || choices.Chance(0.3)) d.Set("num_heads", heads);
+  MaybeSet(choices, d, "interleaved");
+  bool indexed = choices.Chance(0.5);
+  int64_t rows = length + choices.Between(0, 3);
+  for (size_t i : {kCos, kSin})
+    Ask(d, i, d.inputs[0].dtype,
+        indexed ? Shape{rows, rotary / 2} : Shape{x[0], length, rotary / 2});
+  if (indexed)
+    d.SetConstant(kPositions, IntegerConstant(choices, DType::kInt64, {x[0], length}, 0, rows - 1));
+  return true;
+}
+
 }  // namespace
 
 std::vector<OpSpec> ops_rotary_embedding() {
@@ -121,7 +145,7 @@ std::vector<OpSpec> ops_rotary_embedding() {
           .Int("rotary_embedding_dim", 0, {.ints = {0, 2, 4}})
           .Rule(RotaryRule)
           .Eval(EvalRotary)
-          .Traits(kNotGenerated)
+          .Draw(DrawRotary)
           .Example("opset 23 graph(float[1,2,3,4] x, float[1,3,2] c, float[1,3,2] s) -> (y) { y = "
                    "RotaryEmbedding(x, c, s) }")};
 }

@@ -306,7 +306,7 @@ std::vector<OpSpec> ops_scatter() {
   scatter.draw = nullptr;
   scatter.eval = nullptr;
   scatter.rule = DeprecatedRule;
-  scatter.Traits(kNotGenerated);
+  scatter.LeftOut("deprecated");
   rows.push_back(scatter.Since(11));
   return rows;
 }

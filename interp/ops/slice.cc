@@ -179,7 +179,7 @@ std::vector<OpSpec> ops_slice() {
                      .Rule(SliceRule)
                      .Eval(SliceKernel)
                      .Draw(DrawSlice)
-                     .Traits(kMovesData)
+                     .Traits(kMovesData | kWithinInputs)
                      .Class(Accuracy::kExact);
   rows.push_back(slice.Since(1)
                      .Ints("axes", {.lo = 0, .hi = 4})

@@ -128,7 +128,7 @@ std::vector<OpSpec> ops_softmax() {
   } kinds[] = {
       {"Softmax", SoftmaxKernel}, {"LogSoftmax", LogSoftmaxKernel}, {"Hardmax", HardmaxKernel}};
   for (const auto& k : kinds) {
-    bool hard = k.eval == HardmaxKernel;
+    bool hard = k.eval == HardmaxKernel, logarithm = k.eval == LogSoftmaxKernel;
     auto row = [&](int since, DTypeSet types, int64_t axis) {
       return Op(k.name, since)
           .In("input", "T", types)
@@ -138,7 +138,8 @@ std::vector<OpSpec> ops_softmax() {
           .Eval(k.eval)
           .Draw(DrawSoftmax)
           .Traits(hard ? static_cast<uint32_t>(kDiscontinuous) : 0)
-          .Class(hard ? Accuracy::kExact : Accuracy::kReduction);
+          .Class(hard ? Accuracy::kExact : Accuracy::kReduction)
+          .Gives(logarithm ? -1e30 : 0, logarithm ? 1e30 : 1);
     };
     rows.push_back(row(1, kFloats16, 1));
     rows.push_back(row(11, kFloats16, 1));

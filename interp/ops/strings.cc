@@ -1,4 +1,5 @@
 // StringConcat, StringSplit and RegexFullMatch (ONNX opset 20) and StringNormalizer (10).
+#include "interp/draw.h"
 #include "interp/movement.h"
 #include "interp/ops/elementwise.h"
 #include "interp/ops/utf8.h"
@@ -152,9 +153,50 @@ Status EvalRegex(KernelContext& c) {
   return {};
 }
 
-OpSpec Row(const char* name, int since) {
-  return Op(name, since).Traits(kNotGenerated).Class(Accuracy::kExact);
+// The shapes of what follows depend on the strings, so these are constants.
+bool DrawSplit(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || ElementsOfInput(d, 0) * 8 > d.max_elements) return false;
+  if (choices.Chance(0.7))
+    d.Set("delimiter", choices.PickOf<std::string>({"", " ", ".", ",", ", "}));
+  MaybeSet(choices, d, "maxsplit");
+  Tensor text = RandomConstant(choices, DType::kString, d.shape(0));
+  // Nothing splits into one part, for ONNX Runtime 1.30 into none; it cuts blanks off what is left,
+  // too.
+  for (std::string& s : text.mutable_strings()) {
+    while (s.ends_with(' ')) s.pop_back();
+    if (s.empty()) s = "a";
+  }
+  d.SetConstant(0, text);
+  d.outputs = 2;
+  return true;
 }
+
+bool DrawNormalizer(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  Shape shape = {DrawExtent(choices, 6)};
+  if (choices.Chance(0.4)) shape.insert(shape.begin(), 1);
+  MaybeSet(choices, d, "case_change_action", 0.7);
+  MaybeSet(choices, d, "is_case_sensitive");
+  if (choices.Chance(0.7)) {
+    std::vector<std::string> stopwords;
+    for (uint64_t n = 1 + choices.Below(3); n > 0; --n) stopwords.push_back(RandomText(choices));
+    d.Set("stopwords", stopwords);
+  }
+  // The locale that every system has.
+  d.Set("locale", "C");
+  d.SetConstant(0, RandomConstant(choices, DType::kString, shape));
+  return true;
+}
+
+bool DrawRegex(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  d.Set("pattern", choices.PickOf<std::string>({"[a-z]*", ".*a.*", "[A-Z].*", "(a|b|ab)+", "[^ ]*",
+                                                ".* .*", "\\w+", ".{0,3}", "(?:.*[0-9])?.*"}));
+  return true;
+}
+
+OpSpec Row(const char* name, int since) { return Op(name, since).Class(Accuracy::kExact); }
 
 }  // namespace
 
@@ -176,6 +218,7 @@ std::vector<OpSpec> ops_strings() {
           .Attr({"maxsplit", AttrType::kInt, false, std::nullopt, {.lo = 0, .hi = 3}})
           .Rule(SplitRule)
           .Eval(EvalSplit)
+          .Draw(DrawSplit)
           .Example(
               "opset 20 graph(string[2] x) -> (y, n) { y, n = StringSplit(x) {delimiter=\".\"} }"),
       Row("RegexFullMatch", 20)
@@ -184,6 +227,7 @@ std::vector<OpSpec> ops_strings() {
           .Attr({"pattern", AttrType::kString, false, std::nullopt, {}})
           .Rule(RegexRule)
           .Eval(EvalRegex)
+          .Draw(DrawRegex)
           .Traits(kElementwise | kDiscontinuous)
           .Example(
               "opset 20 graph(string[2] x) -> (y) { y = RegexFullMatch(x) {pattern=\"[a-m]+\"} }"),
@@ -196,6 +240,7 @@ std::vector<OpSpec> ops_strings() {
           .Attr({"stopwords", AttrType::kStrings, false, std::nullopt, {}})
           .Rule(NormalizerRule)
           .Eval(EvalNormalizer)
+          .Draw(DrawNormalizer)
           .Example("graph(string[3] x) -> (y) { y = StringNormalizer(x) "
                    "{case_change_action=\"UPPER\"} }")};
 }

@@ -20,7 +20,7 @@ std::vector<OpSpec> ops_swish() {
               .Float("alpha", 1.0f, AttrDomain{.floats = {1.0, 1.702, 0.5, 2.0}})
               .Rule(SameAsInput0)
               .Eval(UnaryWith<SwishFn>)
-              .Traits(kElementwise | kNotGenerated)
+              .Traits(kElementwise)
               .Example("opset 24 graph(float[2,3] x) -> (y) { y = Swish(x) {alpha=1.702} }")};
 }
 

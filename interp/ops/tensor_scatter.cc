@@ -1,5 +1,6 @@
 // TensorScatter (ONNX opset 24): `update` written into a copy of past_cache along `axis`, from
 // write_indices[batch] on; "circular" wraps around the end of the axis.
+#include "interp/draw.h"
 #include "interp/movement.h"
 
 namespace assay {
@@ -52,6 +53,23 @@ Status EvalTensorScatter(KernelContext& c) {
   return {};
 }
 
+bool DrawTensorScatter(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.size() < 2) return false;
+  Shape cache = d.shape(0), update = cache;
+  int rank = static_cast<int>(cache.size());
+  int64_t axis = choices.Between(1, rank - 1), extent = cache[axis];
+  if (axis != rank - 2 || choices.Chance(0.5)) d.Set("axis", MaybeNegative(choices, d, axis, rank));
+  update[axis] = DrawExtent(choices, extent);
+  bool circular = choices.Chance(0.4);
+  if (circular || choices.Chance(0.3)) d.Set("mode", circular ? "circular" : "linear");
+  Ask(d, 1, d.inputs[0].dtype, update);
+  if (choices.Chance(0.3)) return true;
+  d.SetConstant(2, IntegerConstant(choices, DType::kInt64, {cache[0]}, 0,
+                                   circular ? extent - 1 : extent - update[axis]));
+  return true;
+}
+
 }  // namespace
 
 std::vector<OpSpec> ops_tensor_scatter() {
@@ -65,7 +83,8 @@ std::vector<OpSpec> ops_tensor_scatter() {
           .String("mode", "linear", {.strings = {"linear", "circular"}})
           .Rule(TensorScatterRule)
           .Eval(EvalTensorScatter)
-          .Traits(kMovesData | kNotGenerated)
+          .Draw(DrawTensorScatter)
+          .Traits(kMovesData)
           .Class(Accuracy::kExact)
           .Example(
               "opset 24 graph(float[2,4,3] x, float[2,1,3] u) -> (y) { y = TensorScatter(x, u) }")};

@@ -4,6 +4,7 @@
 // counts; the last two times `weights`.
 #include <map>
 
+#include "interp/draw.h"
 #include "interp/ops/elementwise.h"
 
 namespace assay {
@@ -14,7 +15,8 @@ namespace {
 using Gram = std::vector<std::string>;
 
 struct Pool {
-  std::map<Gram, int64_t> columns;  // n-gram -> column of the output
+  std::map<Gram, int64_t> columns;    // n-gram -> column of the output
+  std::map<int64_t, double> weights;  // of the columns
   int64_t width = 0;
 };
 
@@ -57,8 +59,8 @@ void VectorizerRule(RuleContext& c) {
   const int64_t width = WidthOf(node);
   std::vector<float> weights;
   if (const AttrValue* w = node.Find("weights")) weights = std::get<std::vector<float>>(*w);
-  c.Require(weights.empty() || static_cast<int64_t>(weights.size()) >= width,
-            "every column has a weight");
+  c.Require(weights.empty() || static_cast<int64_t>(weights.size()) >= grams,
+            "every n-gram has a weight");
   c.OutUnranked(0, DType::kFloat);
   if (!c.Ranked(0) || c.failed()) return;
   c.Require(c.Rank(0) == 1 || c.Rank(0) == 2, "X is [C] or [B,C]");
@@ -69,7 +71,9 @@ void VectorizerRule(RuleContext& c) {
     c.Out(0, DType::kFloat, {Dim(width)});
 }
 
-Pool PoolOf(const Node& node, int64_t shortest, int64_t longest) {
+// `weights`: of the n-grams, in the order of the pool; or none.
+Pool PoolOf(const Node& node, int64_t shortest, int64_t longest,
+            const std::vector<float>& weights) {
   Pool pool;
   std::vector<std::string> items = PoolItems(node);
   std::vector<int64_t> counts = node.Ints("ngram_counts"), indexes = node.Ints("ngram_indexes");
@@ -78,6 +82,7 @@ Pool PoolOf(const Node& node, int64_t shortest, int64_t longest) {
     size_t length = n + 1, begin = static_cast<size_t>(counts[n]),
            end = n + 1 < counts.size() ? static_cast<size_t>(counts[n + 1]) : items.size();
     for (size_t at = begin; at + length <= end; at += length, ++id) {
+      if (id < weights.size()) pool.weights[indexes[id]] = static_cast<double>(weights[id]);
       if (static_cast<int64_t>(length) < shortest || static_cast<int64_t>(length) > longest)
         continue;
       Gram gram(items.begin() + static_cast<int64_t>(at),
@@ -115,7 +120,7 @@ Status EvalVectorizer(KernelContext& c) {
   const Tensor& x = c.in(0);
   const int64_t shortest = c.Int("min_gram_length"), longest = c.Int("max_gram_length"),
                 skips = c.Int("max_skip_count");
-  Pool pool = PoolOf(c.node(), shortest, longest);
+  const Pool pool = PoolOf(c.node(), shortest, longest, c.FloatList("weights"));
   Tensor* y = TRY(c.Out(0));
   const int64_t rows = x.rank() == 2 ? x.dim(0) : 1, n = x.rank() == 0 ? 1 : x.dim(x.rank() - 1);
   int64_t most = 1;
@@ -127,7 +132,6 @@ Status EvalVectorizer(KernelContext& c) {
     items = x.strings();
   else
     for (int64_t v : x.AsInts()) items.push_back(std::to_string(v));
-  const std::vector<float> weights = c.FloatList("weights");
   const std::string mode = c.String("mode");
   std::vector<double> counts(static_cast<size_t>(y->size()), 0);
   for (int64_t r = 0; r < rows; ++r) {
@@ -135,11 +139,52 @@ Status EvalVectorizer(KernelContext& c) {
     CountGrams(pool, items.data() + r * n, n, shortest, longest, skips, row);
     for (int64_t k = 0; k < pool.width; ++k) {
       double v = mode == "IDF" ? (row[k] > 0 ? 1 : 0) : row[k];
-      if (mode != "TF" && !weights.empty()) v *= static_cast<double>(weights[k]);
+      auto weight = pool.weights.find(k);
+      if (mode != "TF" && weight != pool.weights.end()) v *= weight->second;
       y->Set(r * pool.width + k, v);
     }
   }
   return {};
+}
+
+// A pool of n-grams of lengths 1 to `longest`, made of what X may hold.
+bool DrawVectorizer(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.empty() || d.inputs[0].dims.size() > 2) return false;
+  bool strings = d.inputs[0].dtype == DType::kString;
+  int64_t longest = choices.Between(1, 3), shortest = choices.Between(1, longest), grams = 0;
+  std::vector<int64_t> counts, indexes, numbers;
+  std::vector<std::string> words;
+  std::set<std::vector<int64_t>> known;
+  for (int64_t n = 1; n <= longest; ++n) {
+    counts.push_back(static_cast<int64_t>(strings ? words.size() : numbers.size()));
+    for (int64_t k = choices.Between(1, 3); k > 0; --k) {
+      std::vector<int64_t> gram(static_cast<size_t>(n));
+      for (int64_t& item : gram) item = choices.Between(0, 3);
+      if (!strings && !known.insert(gram).second) continue;  // twice: which column counts is open
+      for (int64_t item : gram)
+        strings ? words.push_back(RandomText(choices)) : numbers.push_back(item);
+      ++grams;
+    }
+  }
+  for (int64_t i = 0; i < grams; ++i) indexes.push_back(i);
+  choices.Shuffle(indexes);
+  d.Set("min_gram_length", shortest);
+  d.Set("max_gram_length", longest);
+  d.Set("max_skip_count", choices.Between(0, 2));
+  d.Set("ngram_counts", counts);
+  d.Set("ngram_indexes", indexes);
+  d.Set("mode", choices.PickOf<std::string>({"TF", "IDF", "TFIDF"}));
+  if (strings)
+    d.Set("pool_strings", words);
+  else
+    d.Set("pool_int64s", numbers);
+  if (choices.Chance(0.5)) {
+    std::vector<float> weights(static_cast<size_t>(grams));
+    for (float& w : weights) w = static_cast<float>(choices.Between(1, 8)) / 4;
+    d.Set("weights", weights);
+  }
+  return true;
 }
 
 }  // namespace
@@ -166,7 +211,8 @@ std::vector<OpSpec> ops_tfidf_vectorizer() {
       "graph(int64[5] x) -> (y) { y = TfIdfVectorizer(x) {mode=\"TF\", min_gram_length=1, "
       "max_gram_length=1, "
       "max_skip_count=0, ngram_counts=[0], ngram_indexes=[0, 1], pool_int64s=[2, 3]} }");
-  return {row.Rule(VectorizerRule).Eval(EvalVectorizer).Traits(kNotGenerated | kDiscontinuous)};
+  return {
+      row.Rule(VectorizerRule).Eval(EvalVectorizer).Draw(DrawVectorizer).Traits(kDiscontinuous)};
 }
 
 }  // namespace assay

@@ -116,7 +116,7 @@ OpSpec Row(const char* name, int since, RuleFn rule, EvalFn eval, DrawFn draw) {
       .Rule(rule)
       .Eval(eval)
       .Draw(draw)
-      .Traits(kMovesData)
+      .Traits(kMovesData | kWithinInputs)
       .Class(Accuracy::kExact);
 }
 

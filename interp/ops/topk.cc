@@ -110,7 +110,7 @@ std::vector<OpSpec> ops_topk() {
                    .Rule(TopKRule)
                    .Eval(TopKKernel)
                    .Draw(DrawTopK)
-                   .Traits(kDiscontinuous)
+                   .Traits(kDiscontinuous | kWithinInputs)
                    .Class(Accuracy::kExact);
   OpSpec with_attr = row;
   with_attr.Attr({"k", AttrType::kInt, true, std::nullopt, {.lo = 1, .hi = 16}});

@@ -136,7 +136,7 @@ OpSpec Row(const char* name, RuleFn rule, EvalFn eval) {
       .Out("outputs", "", kReals, Arity::kVariadic)
       .Rule(rule)
       .Eval(eval)
-      .Traits(kNotGenerated);
+      .LeftOut("ai.onnx.preview.training: steps of training");
 }
 
 AttrSpec Needed(const char* name, std::vector<double> values) {

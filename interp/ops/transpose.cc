@@ -86,7 +86,7 @@ std::vector<OpSpec> ops_transpose() {
                    .Rule(TransposeRule)
                    .Eval(TransposeKernel)
                    .Draw(DrawTranspose)
-                   .Traits(kMovesData | kLayoutOnly)
+                   .Traits(kMovesData | kLayoutOnly | kWithinInputs)
                    .Class(Accuracy::kExact);
   std::vector<OpSpec> rows = {row};
   PushAllTypes(rows, row, "T", {13, 21, 23, 24, 25});

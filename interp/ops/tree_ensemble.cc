@@ -1,6 +1,7 @@
 // TreeEnsemble (ai.onnx.ml version 5): each row of X [N,F] falls through every tree to a leaf,
 // whose weight is added to (or compared with) a target of Y [N,n_targets]; then post_transform over
 // the targets.
+#include "interp/draw.h"
 #include "interp/ops/sampling.h"
 
 namespace assay {
@@ -22,7 +23,7 @@ Tensor TensorOf(const Node& node, const char* name) {
 // nodes).
 struct Forest {
   std::vector<int64_t> features, yes, no, yes_is_leaf, no_is_leaf, leaf_targets, roots;
-  std::vector<int64_t> missing_is_yes;  // nodes that take NaN for true; may be empty
+  std::vector<int64_t> missing_is_yes;       // nodes that take NaN for true; may be empty
   std::vector<std::vector<double>> members;  // of kMember nodes, by node
   Tensor modes, splits, weights;
   int64_t targets = 0;
@@ -196,6 +197,44 @@ Status EvalEnsemble(KernelContext& c) {
   return {};
 }
 
+// Full trees of depth two over the features of X, with splits at thirds: no number that comes up by
+// itself is there. No post_transform: ONNX Runtime 1.30 takes two targets for the classes of one then.
+bool DrawEnsemble(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  if (!d.concrete(0) || d.inputs[0].dims.size() != 2 || ElementsOfInput(d, 0) == 0) return false;
+  const DType type = d.inputs[0].dtype;
+  const int64_t features = d.shape(0)[1], trees = choices.Between(1, 3),
+                targets = choices.Between(1, 3), nodes = 3 * trees, leaves = 4 * trees;
+  std::vector<int64_t> feature, yes, no, yes_leaf, no_leaf, roots, target;
+  for (int64_t t = 0; t < trees; ++t) {
+    roots.push_back(3 * t);
+    for (int64_t k = 0; k < 3; ++k) {
+      feature.push_back(choices.Between(0, features - 1));
+      yes.push_back(k == 0 ? 3 * t + 1 : 4 * t + 2 * (k - 1));
+      no.push_back(k == 0 ? 3 * t + 2 : 4 * t + 2 * (k - 1) + 1);
+      yes_leaf.push_back(k > 0);
+      no_leaf.push_back(k > 0);
+    }
+  }
+  for (int64_t l = 0; l < leaves; ++l) target.push_back(choices.Between(0, targets - 1));
+  Tensor splits = Tensor::Make(type, {nodes}).value();
+  for (int64_t i = 0; i < nodes; ++i)
+    splits.Set(i, static_cast<double>(choices.Between(-4, 4)) / 3 + 0.1);
+  d.Set("nodes_featureids", feature);
+  d.Set("nodes_truenodeids", yes);
+  d.Set("nodes_falsenodeids", no);
+  d.Set("nodes_trueleafs", yes_leaf);
+  d.Set("nodes_falseleafs", no_leaf);
+  d.Set("leaf_targetids", target);
+  d.Set("tree_roots", roots);
+  d.Set("nodes_modes", IntegerConstant(choices, DType::kUint8, {nodes}, kLeq, kGt));
+  d.Set("nodes_splits", splits);
+  d.Set("leaf_weights", UniformConstant(choices, type, {leaves}, -2, 2));
+  d.Set("n_targets", targets);
+  MaybeSet(choices, d, "aggregate_function");
+  return true;
+}
+
 }  // namespace
 
 std::vector<OpSpec> ops_tree_ensemble() {
@@ -211,7 +250,10 @@ std::vector<OpSpec> ops_tree_ensemble() {
       .Attr({"n_targets", AttrType::kInt, false, std::nullopt, {.lo = 1, .hi = 3}})
       .Int("aggregate_function", kSum, {.lo = 0, .hi = 3})
       .Int("post_transform", kNone, {.lo = 0, .hi = 4});
-  return {row.Rule(EnsembleRule).Eval(EvalEnsemble).Traits(kNotGenerated | kDiscontinuous)};
+  return {row.Rule(EnsembleRule)
+              .Eval(EvalEnsemble)
+              .Draw(DrawEnsemble)
+              .Traits(kDiscontinuous | kOnRequest)};
 }
 
 }  // namespace assay

@@ -97,7 +97,8 @@ struct Names {
 };
 constexpr Names kXY{"X", "Y"}, kInOut{"input", "output"};
 
-OpSpec RealFunction(const char* name, int since, Names names, EvalFn eval, DTypeSet types = kFloats16) {
+OpSpec RealFunction(const char* name, int since, Names names, EvalFn eval,
+                    DTypeSet types = kFloats16) {
   return Op(name, since)
       .In(names.in, "T", types)
       .Out(names.out, "T", types)
@@ -108,41 +109,47 @@ OpSpec RealFunction(const char* name, int since, Names names, EvalFn eval, DType
 
 // Ranges in which the value is finite and not too steep.
 void AnalyticRows(std::vector<OpSpec>& rows) {
-  PushVersions(rows, RealFunction("Exp", 6, kInOut, Unary<ExpFn>).Safe(-30, 20), "T",
+  PushVersions(rows, RealFunction("Exp", 6, kInOut, Unary<ExpFn>).Safe(-8, 8).Gives(0, 1e30), "T",
                {{13, kFloatsBf16}});
   PushVersions(rows, RealFunction("Log", 6, kInOut, Unary<LogFn>).Safe(1e-3, 1e30), "T",
                {{13, kFloatsBf16}});
-  PushVersions(rows, RealFunction("Sqrt", 6, kXY, Unary<SqrtFn>).Safe(0, 1e30), "T",
+  PushVersions(rows, RealFunction("Sqrt", 6, kXY, Unary<SqrtFn>).Safe(0, 1e30).Gives(0, 1e30), "T",
                {{13, kFloatsBf16}});
-  PushVersions(rows, RealFunction("Reciprocal", 6, kXY, Unary<ReciprocalFn>).Safe(1e-3, 1e30), "T",
-               {{13, kFloatsBf16}});
-  PushVersions(rows, RealFunction("Erf", 9, kInOut, UnaryNumeric<ErfFn>, kFloats16 | kInts), "T",
-               {{13, kFloatsBf16 | kInts}});
+  PushVersions(rows,
+               RealFunction("Reciprocal", 6, kXY, Unary<ReciprocalFn>)
+                   .Safe("X", {.lo = 1e-3, .nonzero = true}),
+               "T", {{13, kFloatsBf16}});
+  PushVersions(rows,
+               RealFunction("Erf", 9, kInOut, UnaryNumeric<ErfFn>, kFloats16 | kInts).Gives(-1, 1),
+               "T", {{13, kFloatsBf16 | kInts}});
 }
 
 void RoundingRows(std::vector<OpSpec>& rows) {
   auto stepped = [](const char* name, int since, Names names, EvalFn eval,
                     DTypeSet types = kFloats16) {
-    return RealFunction(name, since, names, eval, types).Traits(kDiscontinuous).Class(Accuracy::kExact);
+    return RealFunction(name, since, names, eval, types)
+        .Traits(kDiscontinuous)
+        .Class(Accuracy::kExact);
   };
   PushVersions(rows, stepped("Floor", 6, kXY, Unary<FloorFn>), "T", {{13, kFloatsBf16}});
   PushVersions(rows, stepped("Ceil", 6, kXY, Unary<CeilFn>), "T", {{13, kFloatsBf16}});
   rows.push_back(stepped("Round", 11, kXY, Unary<RoundFn>));
-  PushVersions(rows, stepped("Sign", 9, kInOut, UnaryNumeric<SignFn>, kFloats16 | kInts), "T",
-               {{13, kFloatsBf16 | kInts}});
+  PushVersions(rows,
+               stepped("Sign", 9, kInOut, UnaryNumeric<SignFn>, kFloats16 | kInts).Gives(-1, 1),
+               "T", {{13, kFloatsBf16 | kInts}});
 }
 
 void TrigonometricRows(std::vector<OpSpec>& rows) {
-  rows.push_back(RealFunction("Sin", 7, kInOut, Unary<SinFn>).Safe(-1e4, 1e4));
-  rows.push_back(RealFunction("Cos", 7, kInOut, Unary<CosFn>).Safe(-1e4, 1e4));
+  rows.push_back(RealFunction("Sin", 7, kInOut, Unary<SinFn>).Safe(-1e4, 1e4).Gives(-1, 1));
+  rows.push_back(RealFunction("Cos", 7, kInOut, Unary<CosFn>).Safe(-1e4, 1e4).Gives(-1, 1));
   rows.push_back(RealFunction("Tan", 7, kInOut, Unary<TanFn>).Safe(-1.5, 1.5));
   rows.push_back(RealFunction("Asin", 7, kInOut, Unary<AsinFn>).Safe(-1, 1));
-  rows.push_back(RealFunction("Acos", 7, kInOut, Unary<AcosFn>).Safe(-1, 1));
-  rows.push_back(RealFunction("Atan", 7, kInOut, Unary<AtanFn>));
-  rows.push_back(RealFunction("Sinh", 9, kInOut, Unary<SinhFn>).Safe(-20, 20));
-  rows.push_back(RealFunction("Cosh", 9, kInOut, Unary<CoshFn>).Safe(-20, 20));
+  rows.push_back(RealFunction("Acos", 7, kInOut, Unary<AcosFn>).Safe(-1, 1).Gives(0, 3.2));
+  rows.push_back(RealFunction("Atan", 7, kInOut, Unary<AtanFn>).Gives(-1.6, 1.6));
+  rows.push_back(RealFunction("Sinh", 9, kInOut, Unary<SinhFn>).Safe(-8, 8));
+  rows.push_back(RealFunction("Cosh", 9, kInOut, Unary<CoshFn>).Safe(-8, 8).Gives(1, 1e30));
   rows.push_back(RealFunction("Asinh", 9, kInOut, Unary<AsinhFn>));
-  rows.push_back(RealFunction("Acosh", 9, kInOut, Unary<AcoshFn>).Safe(1, 1e30));
+  rows.push_back(RealFunction("Acosh", 9, kInOut, Unary<AcoshFn>).Safe(1, 1e30).Gives(0, 1e30));
   rows.push_back(RealFunction("Atanh", 9, kInOut, Unary<AtanhFn>).Safe(-0.999, 0.999));
 }
 
@@ -150,9 +157,11 @@ void TrigonometricRows(std::vector<OpSpec>& rows) {
 
 std::vector<OpSpec> ops_unary_math() {
   std::vector<OpSpec> rows;
-  PushVersions(
-      rows, RealFunction("Abs", 6, kXY, UnaryNumeric<AbsFn>, kFloats16 | kInts).Class(Accuracy::kExact),
-      "T", {{13, kFloatsBf16 | kInts}});
+  PushVersions(rows,
+               RealFunction("Abs", 6, kXY, UnaryNumeric<AbsFn>, kFloats16 | kInts)
+                   .Class(Accuracy::kExact)
+                   .Gives(0, 1e30),
+               "T", {{13, kFloatsBf16 | kInts}});
   AnalyticRows(rows);
   RoundingRows(rows);
   TrigonometricRows(rows);

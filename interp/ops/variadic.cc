@@ -67,32 +67,33 @@ void EqualShapes(RuleContext& c) {
 }
 
 OpSpec Variadic(const char* name, int since, const char* out, RuleFn rule, EvalFn eval,
-                Accuracy accuracy) {
+                Accuracy accuracy, uint32_t traits) {
   return Op(name, since)
       .In("data_0", "T", kFloats16, Arity::kVariadic)
       .Out(out, "T", kFloats16)
       .Rule(rule)
       .Eval(eval)
       .Class(accuracy)
-      .Traits(kElementwise | kCommutative | (rule == BroadcastAll ? uint32_t{kBroadcasts} : 0));
+      .Traits(kElementwise | kCommutative | traits |
+              (rule == BroadcastAll ? uint32_t{kBroadcasts} : 0));
 }
 
 }  // namespace
 
 std::vector<OpSpec> ops_variadic() {
   std::vector<OpSpec> rows;
-  auto sums = [&](const char* name, const char* out, EvalFn eval) {
-    rows.push_back(Variadic(name, 6, out, EqualShapes, eval, Accuracy::kRounding));
-    PushVersions(rows, Variadic(name, 8, out, BroadcastAll, eval, Accuracy::kRounding), "T",
+  auto sums = [&](const char* name, const char* out, EvalFn eval, uint32_t traits) {
+    rows.push_back(Variadic(name, 6, out, EqualShapes, eval, Accuracy::kRounding, traits));
+    PushVersions(rows, Variadic(name, 8, out, BroadcastAll, eval, Accuracy::kRounding, traits), "T",
                  {{13, kFloatsBf16}});
   };
   auto bounds = [&](const char* name, const char* out, EvalFn eval) {
-    rows.push_back(Variadic(name, 6, out, EqualShapes, eval, Accuracy::kExact));
-    PushVersions(rows, Variadic(name, 8, out, BroadcastAll, eval, Accuracy::kExact), "T",
-                 {{12, kFloats16 | kInts}, {13, kFloatsBf16 | kInts}});
+    rows.push_back(Variadic(name, 6, out, EqualShapes, eval, Accuracy::kExact, kWithinInputs));
+    PushVersions(rows, Variadic(name, 8, out, BroadcastAll, eval, Accuracy::kExact, kWithinInputs),
+                 "T", {{12, kFloats16 | kInts}, {13, kFloatsBf16 | kInts}});
   };
-  sums("Sum", "sum", Fold<SumFn>);
-  sums("Mean", "mean", Fold<SumFn, true>);
+  sums("Sum", "sum", Fold<SumFn>, 0);
+  sums("Mean", "mean", Fold<SumFn, true>, kWithinInputs);
   bounds("Min", "min", Fold<MinFn>);
   bounds("Max", "max", Fold<MaxFn>);
   return rows;

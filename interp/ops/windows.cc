@@ -1,6 +1,7 @@
 // HannWindow, HammingWindow and BlackmanWindow (ONNX opset 17): a - b cos(2 pi n / N) + c cos(4 pi
 // n / N) with N the size, one less when not periodic; and MelWeightMatrix (17): triangles over the
 // bins of a spectrum that are equally wide on the mel scale.
+#include "interp/draw.h"
 #include "interp/ops/sampling.h"
 
 namespace assay {
@@ -100,6 +101,37 @@ Status EvalMel(KernelContext& c) {
   return {};
 }
 
+// A window of one place that is not periodic divides by 0.
+bool DrawWindow(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  const bool periodic = choices.Chance(0.5);
+  if (!periodic || choices.Chance(0.3)) d.Set("periodic", int64_t{periodic});
+  MaybeSet(choices, d, "output_datatype");
+  Tensor size = Tensor::Make(TypeOr(d, 0, DType::kInt64), {}).value();
+  size.Set(0, static_cast<double>(choices.Between(periodic ? 1 : 2, 17)));
+  d.SetConstant(0, size);
+  return true;
+}
+
+// Edges within the spectrum, which ends at half the rate.
+bool DrawMel(Choices& choices, Draft& d) {
+  d.attrs.clear();
+  MaybeSet(choices, d, "output_datatype");
+  int64_t rate = choices.PickOf<int64_t>({8000, 8192, 16000, 44100});
+  DType integer = TypeOr(d, 0, DType::kInt64), real = TypeOr(d, 3, DType::kFloat);
+  double low = choices.PickOf({0.0, 64.0, 125.0});
+  const double values[] = {static_cast<double>(choices.Between(1, 12)),
+                           static_cast<double>(choices.PickOf<int64_t>({8, 16, 17, 32, 64})),
+                           static_cast<double>(rate), low,
+                           choices.PickOf({1024.0, 2000.0, 3800.0})};
+  for (size_t i = 0; i < 5; ++i) {
+    Tensor t = Tensor::Make(i < 3 ? integer : real, {}).value();
+    t.Set(0, values[i]);
+    d.SetConstant(i, t);
+  }
+  return true;
+}
+
 OpSpec Window(const char* name) {
   return Op(name, 17)
       .In("size", "T1", kIndexInts)
@@ -108,7 +140,7 @@ OpSpec Window(const char* name) {
       .Int("periodic", 1, {.lo = 0, .hi = 1})
       .Rule(WindowRule)
       .Eval(EvalWindow)
-      .Traits(kNotGenerated)
+      .Draw(DrawWindow)
       .Example(std::string("graph() -> (y) { n = int64[] {8} y = ") + name + "(n) }");
 }
 
@@ -129,7 +161,7 @@ std::vector<OpSpec> ops_windows() {
           .Int("output_datatype", 1, {.ints = {1, 11}})
           .Rule(MelRule)
           .Eval(EvalMel)
-          .Traits(kNotGenerated)
+          .Draw(DrawMel)
           .Example(
               "graph() -> (y) { n = int64[] {4} l = int64[] {16} r = int64[] {8192} a = float[] "
               "{0} b = float[] {4096} y = "

@@ -40,8 +40,6 @@ const char* AttrTypeName(AttrType t) {
   return kNames[static_cast<int>(t)];
 }
 
-bool Generated(const OpSpec& s) { return s.eval != nullptr && !s.Has(kNotGenerated); }
-
 nlohmann::json ToJson(const OpSpec& s) {
   nlohmann::json attrs = nlohmann::json::array();
   for (const AttrSpec& a : s.attrs) {
@@ -49,7 +47,7 @@ nlohmann::json ToJson(const OpSpec& s) {
   }
   nlohmann::json supported = {{"infer", s.rule != nullptr},
                               {"run", s.eval != nullptr},
-                              {"generate", Generated(s)},
+                              {"generate", s.Generated()},
                               {"deterministic", !s.Has(kNondeterministic)}};
   return {{"name", s.name},
           {"domain", s.domain},
@@ -78,7 +76,7 @@ Result<int> Execute(const JsonFlag& json, const std::string& markdown) {
     std::string name = (s.domain.empty() ? "" : s.domain + ".") + s.name;
     names.insert(name);
     table += fmt::format("{:<24} {:>5}  {:<5} {:<3} {:<8} {}\n", name, s.since, yes(s.rule),
-                         yes(s.eval), yes(Generated(s)), MainTypes(s));
+                         yes(s.eval), yes(s.Generated()), MainTypes(s));
     list.push_back(ToJson(s));
   }
   table += fmt::format("{} operators, {} versions\n", names.size(), list.size());
