@@ -17,7 +17,7 @@ GenOptions DrawSwarm(Choices& choices, const GenOptions& options) {
   own.swarm = false;
   double keep = choices.PickOf({0.25, 0.5, 0.75, 1.0});
   std::vector<std::string> names;
-  for (const Row& row : Catalog::Of(options.opset).rows()) {
+  for (const Row& row : Catalog::Of(options.opset, options.anything).rows()) {
     if (options.Allows(row.spec->name)) names.push_back(row.spec->name);
   }
   choices.Shuffle(names);

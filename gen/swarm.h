@@ -10,8 +10,8 @@ namespace assay {
 // one type stay.
 GenOptions DrawSwarm(Choices& choices, const GenOptions& options);
 
-// float32, the type of options.link, and options.swarm_types more out of options.dtypes: values of few
-// types meet, where those of many hardly do.
+// float32, the type of options.link, and options.swarm_types more out of options.dtypes: values of
+// few types meet, where those of many hardly do.
 std::vector<std::pair<DType, int>> DrawSwarmTypes(Choices& choices, const GenOptions& options);
 
 }  // namespace assay
