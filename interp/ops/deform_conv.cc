@@ -195,6 +195,7 @@ OpSpec Row(int since, DTypeSet types) {
       .Ints("strides", StridesDomain())
       .Rule(DeformConvRule)
       .Eval(EvalDeformConv)
+      .Traits(kOnRequest)
       .Draw(DrawDeformConv)
       .Class(Accuracy::kReduction);
 }

@@ -138,6 +138,7 @@ OpSpec GridSampleRow(int since, std::vector<std::string> modes, DTypeSet types) 
       .String("padding_mode", "zeros", {.strings = {"zeros", "border", "reflection"}})
       .Rule(GridSampleRule)
       .Eval(EvalGridSample)
+      .Traits(kOnRequest)
       .Draw(DrawGridSample)
       .Safe("grid", {.lo = -1, .hi = 1})
       .Class(Accuracy::kReduction);

@@ -126,7 +126,7 @@ std::vector<OpSpec> ops_non_max_suppression() {
                    .Rule(SuppressionRule)
                    .Eval(EvalSuppression)
                    .Draw(DrawSuppression)
-                   .Traits(kDiscontinuous)
+                   .Traits(kDiscontinuous | kOnRequest)
                    .Class(Accuracy::kExact);
   OpSpec later = row.Since(11);
   row.Example(

@@ -161,6 +161,7 @@ OpSpec AlignRow(int since, DTypeSet types) {
       .Float("spatial_scale", 1, {.floats = {1.0, 0.5, 0.0625}})
       .Rule(RoiAlignRule)
       .Eval(EvalRoiAlign)
+      .Traits(kOnRequest)
       .Draw(DrawRoiAlign)
       .Class(Accuracy::kReduction);
 }

@@ -161,6 +161,7 @@ std::vector<OpSpec> ops_windows() {
           .Int("output_datatype", 1, {.ints = {1, 11}})
           .Rule(MelRule)
           .Eval(EvalMel)
+          .Traits(kOnRequest)
           .Draw(DrawMel)
           .Example(
               "graph() -> (y) { n = int64[] {4} l = int64[] {16} r = int64[] {8192} a = float[] "
