@@ -244,7 +244,10 @@ Tensor Altered(const Tensor& t, int way) {
   if (t.dtype() == DType::kString || IsList(t.dtype())) return t;
   Tensor out = t.Clone();
   for (int64_t i = 0; i < t.size(); ++i) {
-    double v = t.AsDouble(i), sign = way == 0 ? 1 : -1;
+    // Not all in one direction: a common shift or factor is what many operators take away again.
+    bool up =
+        IsFloat(t.dtype()) ? ((Mix(static_cast<uint64_t>(i)) & 1) != 0) == (way == 0) : way == 0;
+    double v = t.AsDouble(i), sign = up ? 1 : -1;
     if (t.dtype() == DType::kBool)
       out.Set(i, 1 - v);
     else

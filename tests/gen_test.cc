@@ -163,7 +163,7 @@ TEST(Generate, LongGraphsStayDiverse) {
   const Graph& graph = g.model.graph;
   EXPECT_GE(graph.nodes.size(), 2000u);
   EXPECT_LE(graph.inputs.size(), 100u);
-  EXPECT_LE(graph.outputs.size(), graph.nodes.size() / 8);
+  EXPECT_LE(graph.outputs.size(), graph.nodes.size() / 6);  // second outputs are seldom read
   std::set<std::string> last;
   for (size_t i = graph.nodes.size() - 300; i < graph.nodes.size(); ++i)
     last.insert(graph.nodes[i]->op);

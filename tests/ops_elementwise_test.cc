@@ -30,7 +30,9 @@ Result<std::vector<Tensor>> Eval(const std::string& op, int opset, const std::ve
                                  std::vector<Attribute> attrs = {}, Store store = Store::kNative,
                                  int outputs = 1) {
   const OpSpec* spec = FindOp("", op, opset);
-  if (!spec) spec = FindOp("com.microsoft", op, opset);
+  for (const char* domain : {"com.microsoft", "ai.onnx.ml"}) {
+    if (!spec) spec = FindOp(domain, op, opset);
+  }
   if (!spec) return Unsupported("no row for " + op);
   std::vector<std::string> names, results;
   std::vector<const Tensor*> args;

@@ -117,13 +117,14 @@ bool DrawWindow(Choices& choices, Draft& d) {
 bool DrawMel(Choices& choices, Draft& d) {
   d.attrs.clear();
   MaybeSet(choices, d, "output_datatype");
-  int64_t rate = choices.PickOf<int64_t>({8000, 8192, 16000, 44100});
+  // Slow signals, where a neighbouring rate gives another matrix.
+  int64_t rate = choices.PickOf<int64_t>({16, 20, 25, 32});
   DType integer = TypeOr(d, 0, DType::kInt64), real = TypeOr(d, 3, DType::kFloat);
-  double low = choices.PickOf({0.0, 64.0, 125.0});
+  double low = choices.PickOf({0.0, 0.5, 1.0});
   const double values[] = {static_cast<double>(choices.Between(1, 12)),
-                           static_cast<double>(choices.PickOf<int64_t>({8, 16, 17, 32, 64})),
+                           static_cast<double>(choices.PickOf<int64_t>({16, 33, 64, 128})),
                            static_cast<double>(rate), low,
-                           choices.PickOf({1024.0, 2000.0, 3800.0})};
+                           choices.PickOf({5.0, 6.5, 8.0})};
   for (size_t i = 0; i < 5; ++i) {
     Tensor t = Tensor::Make(i < 3 ? integer : real, {}).value();
     t.Set(0, values[i]);
