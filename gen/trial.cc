@@ -180,7 +180,7 @@ bool Trial::Stable() const {
 }
 
 bool Trial::EveryOperandCounts() const {
-  if (allow_.dull || spec_.Has(kReadsShape)) return true;
+  if (!varies_ || allow_.dull || spec_.Has(kReadsShape)) return true;
   // A body that is not run, and an item that nobody takes, need not count.
   auto is_list = [&](int id) { return id >= 0 && IsList(values_[id].dtype); };
   bool lists = std::any_of(inputs_.begin(), inputs_.end(), is_list);
@@ -198,9 +198,7 @@ bool Trial::EveryOperandCounts() const {
   for (size_t i = 0; i < inputs_.size(); ++i) {
     // That the only one that varies counts was seen: the samples differ.
     if (inputs_[i] < 0 || (values_[inputs_[i]].varies && varying == 1)) continue;
-    // Of strings there are no neighbours, of nothing no others.
-    const Tensor& given = values_[inputs_[i]].samples[0].wide;
-    if (given.dtype() == DType::kString || given.size() == 0) continue;
+    if (values_[inputs_[i]].samples[0].native.size() == 0) continue;  // nothing could count
     // Shapes, axes and the like say how and not what.
     bool parameter = i >= 32 || ((read_ >> i & 1) != 0 && !spec_.Has(kElementwise | kBroadcasts));
     if (!parameter && !TypeOnly(spec_, static_cast<int>(i)) && !Counts(i)) return false;

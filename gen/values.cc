@@ -241,8 +241,12 @@ bool AllDiffer(const Tensor& a, const Tensor& b) {
 }
 
 Tensor Altered(const Tensor& t, int way) {
-  if (t.dtype() == DType::kString || IsList(t.dtype())) return t;
+  if (IsList(t.dtype())) return t;
   Tensor out = t.Clone();
+  if (t.dtype() == DType::kString) {
+    for (std::string& s : out.mutable_strings()) s += way == 0 ? "q" : " Q";
+    return out;
+  }
   for (int64_t i = 0; i < t.size(); ++i) {
     // Not all in one direction: a common shift or factor is what many operators take away again.
     bool up =
