@@ -111,7 +111,13 @@ bool ShortMask(const Node&, std::span<const TypeInfo> inputs) {
   return extent(3, 1) != extent(1, 2) + (past ? extent(4, 2) : 0);
 }
 
+// How many digits a number has as text is not specified.
+bool MakesText(const Node&, std::span<const TypeInfo> inputs) {
+  return inputs[1].dtype == DType::kString && inputs[0].dtype != DType::kString;
+}
+
 constexpr NodeRestriction kNodes[] = {
+    {"CastLike", MakesText},
     {"Attention", ShortMask},
     {"InstanceNormalization", NoVariance},
     {"LayerNormalization", NoVarianceBehind},
