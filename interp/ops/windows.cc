@@ -124,7 +124,7 @@ bool DrawMel(Choices& choices, Draft& d) {
   const double values[] = {static_cast<double>(choices.Between(1, 12)),
                            static_cast<double>(choices.PickOf<int64_t>({16, 33, 64, 128})),
                            static_cast<double>(rate), low,
-                           choices.PickOf({5.0, 6.5, 8.0})};
+                           choices.PickOf({3.0, 5.0, 6.5})};
   for (size_t i = 0; i < 5; ++i) {
     Tensor t = Tensor::Make(i < 3 ? integer : real, {}).value();
     t.Set(0, values[i]);
