@@ -136,7 +136,6 @@ double WeightOf(const OpSpec& spec) {
 }
 
 constexpr int kLastOpset = 30;
-constexpr int kFirstMlOpset = 18;  // libonnx 1.12, of opset 17, infers no types in ai.onnx.ml
 
 }  // namespace
 

@@ -39,6 +39,8 @@ class Catalog {
 };
 
 inline constexpr char kMlDomain[] = "ai.onnx.ml";
+// libonnx 1.12, of opset 17, infers no types in ai.onnx.ml.
+inline constexpr int kFirstMlOpset = 18;
 // The version of a domain that goes with an opset of ai.onnx.
 int VersionOf(const std::string& domain, int opset);
 

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <tuple>
 
+#include "interp/infer.h"
+
 namespace assay {
 namespace {
 
@@ -34,6 +36,21 @@ void Palette::Add(const Row& row, double weight) {
   }
 }
 
+namespace {
+// For nodes of all operator sets to be alike, an operator that only the later ones have comes there
+// the more often.
+double EvenWeight(const OpSpec& spec) {
+  static const std::map<std::pair<std::string, std::string>, int> first = [] {
+    std::map<std::pair<std::string, std::string>, int> since;
+    for (const OpSpec& s : AllOps()) since.emplace(std::pair(s.domain, s.name), s.since);
+    return since;
+  }();
+  int from = spec.domain == kMlDomain ? kFirstMlOpset : first.at({spec.domain, spec.name});
+  double sets = kNewestOpset - kFirstGeneratedOpset + 1;
+  return sets / std::max(1, kNewestOpset - std::max(from, kFirstGeneratedOpset) + 1);
+}
+}  // namespace
+
 std::shared_ptr<const Palette> Palette::Of(int opset, const std::vector<std::string>& only,
                                            const std::vector<std::string>& exclude, bool even,
                                            bool anything) {
@@ -48,7 +65,8 @@ std::shared_ptr<const Palette> Palette::Of(int opset, const std::vector<std::str
   for (const Row& row : catalog.rows()) {
     bool wanted = only.empty() || Listed(only, row.spec->name);
     if (row.spec->Has(kOnRequest) && !anything) continue;
-    if (wanted && !Listed(exclude, row.spec->name)) palette->Add(row, even ? 1 : row.weight);
+    if (wanted && !Listed(exclude, row.spec->name))
+      palette->Add(row, even ? EvenWeight(*row.spec) : row.weight);
   }
   if (kept.size() >= kKept) kept.clear();
   return kept[key] = std::move(palette);

@@ -217,7 +217,9 @@ TEST(Gen, AsksForEveryLinkInTurn) {
   for (uint64_t i = 0; i < links.all.size(); ++i) {
     WantLink(&options, 7, i);
     seen.insert({options.sequence[0] + ">" + options.sequence[1], options.link});
-    if (i + 1 == links.pairs) EXPECT_EQ(seen.size(), links.pairs);
+    if (i + 1 == links.pairs) {
+      EXPECT_EQ(seen.size(), links.pairs);
+    }
   }
   EXPECT_EQ(seen.size(), links.all.size());
 }
