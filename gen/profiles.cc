@@ -81,7 +81,7 @@ void Everything(GenOptions& o) {
     if (Contains(kComplexes, t)) continue;  // hardly a runtime computes with them
     o.dtypes.push_back({t, t == DType::kFloat ? 40 : IsFloat(t) ? 8 : 4});
   }
-  o.motifs = {{kAllTags, 0.05}, {kLists | kControlFlow, 0.05}};
+  o.motifs = {{kAllTags, 0.06}};
   o.dynamic = 0.1;
   o.functions = 0.1;
 }
