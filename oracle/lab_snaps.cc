@@ -85,7 +85,8 @@ LabSnapper::Readers LabSnapper::ReadersOfConstants(const Prepared& m) const {
   return readers;
 }
 
-void LabSnapper::SnapNormalizations(const Prepared& m, const Readers& readers, LabSnaps* snaps) {
+void LabSnapper::SnapNormalizations(const Prepared& m, const Readers& readers, LabSnaps* snaps,
+                                    std::set<int>* literal) {
   for (const PreparedNode& pn : m.nodes) {
     if (pn.node->op != "BatchNormalization" || !pn.node->domain.empty() || pn.constant ||
         pn.inputs.size() < 5)
@@ -108,6 +109,7 @@ void LabSnapper::SnapNormalizations(const Prepared& m, const Readers& readers, L
     if (!it->second.first.found()) continue;
     snaps->emplace(in[0], it->second.first);
     snaps->emplace(in[1], it->second.second);
+    literal->insert({in[2], in[3]});
   }
 }
 
@@ -137,7 +139,9 @@ SnapPool::Match LabSnapper::OfComputed(const Prepared& m, int v, const Reader& r
 LabSnaps LabSnapper::Of(const Prepared& m, std::vector<int>* foreign) {
   LabSnaps snaps;
   Readers readers = ReadersOfConstants(m);
-  SnapNormalizations(m, readers, &snaps);
+  // Mean and variance beside a scale and a bias that were solved for their very values.
+  std::set<int> literal;
+  SnapNormalizations(m, readers, &snaps, &literal);
   ConstantNodes nodes(m, limits_);
   for (size_t i = 0; i < m.names.size(); ++i) {
     int v = static_cast<int>(i);
@@ -145,9 +149,9 @@ LabSnaps LabSnapper::Of(const Prepared& m, std::vector<int>* foreign) {
     SnapPool::Match match;
     if (m.initializer[v] >= 0) {
       if (!IsFloat(m.Initial(v).dtype())) continue;
-      match = OfInitializer(m, v, readers[v][0]);
+      if (!literal.count(v)) match = OfInitializer(m, v, readers[v][0]);
       if (!match.found()) foreign->push_back(v);
-    } else {
+    } else if (!literal.count(v)) {
       match = OfComputed(m, v, readers[v][0], &nodes);
     }
     if (match.found()) snaps.emplace(v, std::move(match));

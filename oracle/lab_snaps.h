@@ -2,6 +2,7 @@
 // answers, because the proposals of a search share nearly all constants. For one thread.
 #pragma once
 
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -25,7 +26,9 @@ class LabSnapper {
   };
   using Readers = std::vector<std::vector<Reader>>;
   Readers ReadersOfConstants(const Prepared& model) const;
-  void SnapNormalizations(const Prepared& model, const Readers& readers, LabSnaps* snaps);
+  // `literal`: values that stay as they are beside what was found.
+  void SnapNormalizations(const Prepared& model, const Readers& readers, LabSnaps* snaps,
+                          std::set<int>* literal);
   SnapPool::Match OfInitializer(const Prepared& model, int v, const Reader& reader);
   SnapPool::Match OfComputed(const Prepared& model, int v, const Reader& reader, ConstantNodes* nodes);
   bool Own(const Prepared& model, int v) const {
