@@ -221,7 +221,8 @@ Result<Yardstick> Yardstick::Of(const Model& source) {
   for (const NodePtr& n : (y.open_ ? *y.open_ : y.program_).model().graph.nodes) {
     const OpSpec* row = TRY(RowFor(source, *n));
     if (row->traits & (kMovesData | kLayoutOnly)) y.quiet_.insert(n.get());
-    if (HasFloatAttribute(*n)) y.with_attributes_.push_back(n);
+    bool exact = !n->outputs.empty() && y.exact_.count(n->outputs[0]) > 0;  // the scales of a Resize
+    if (HasFloatAttribute(*n) && !exact) y.with_attributes_.push_back(n);
     y.may_jump_ = y.may_jump_ || MayJump(*n, *row);
   }
   y.last_ = std::make_shared<LastSpread>();
