@@ -172,21 +172,24 @@ void Program::FindBounds() {
   std::vector<int> reads(slot_names_.size(), 0);
   made_by_constant_.assign(slot_names_.size(), false);
   for (const Step& s : steps_) {
-    if (s.spec->name == "Constant") made_by_constant_[s.outputs[0]] = true;
+    for (int o : s.outputs) {
+      if (o >= 0 && s.spec->name == "Constant") made_by_constant_[o] = true;
+    }
     for (int i : s.inputs) {
       if (i >= 0) ++reads[i];
     }
   }
   for (Step& s : steps_) {
-    if (!s.spec->Has(kTakesBounds) || s.outputs[0] < 0 || reads[s.outputs[0]] != 1) continue;
+    if (!s.spec->Has(kTakesBounds) || s.outputs.size() != 1 || s.outputs[0] < 0 || reads[s.outputs[0]] != 1) continue;
     int reader = last_use_[s.outputs[0]];
     if (reader >= static_cast<int>(steps_.size())) continue;
     const Step& r = steps_[reader];
-    if (r.spec->bounds && r.inputs[0] == s.outputs[0]) s.bounded_by = reader;
+    bool alike = r.spec->bounds && r.inputs[0] == s.outputs[0] && r.outputs.size() == 1;
+    if (alike) s.bounded_by = reader;
   }
 }
 
-std::optional<Bounds> Program::BoundsOf(const Step& step, const std::vector<Tensor>& values) const {
+std::vector<const Tensor*> Program::ConstantsOf(const Step& step, const std::vector<Tensor>& values) const {
   std::vector<const Tensor*> constants(step.inputs.size(), nullptr);
   for (size_t k = 1; k < step.inputs.size(); ++k) {
     int i = step.inputs[k];
@@ -195,7 +198,7 @@ std::optional<Bounds> Program::BoundsOf(const Step& step, const std::vector<Tens
     else if (i >= 0 && made_by_constant_[i] && values[i].defined())
       constants[k] = &values[i];
   }
-  return step.spec->bounds(*step.node, constants);
+  return constants;
 }
 
 Status Program::CheckInputs(const std::vector<Tensor>& inputs) const {
@@ -295,12 +298,24 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
                          last_use_[first] == static_cast<int>(s) && values[first].Unshared() &&
                          std::count(step.inputs.begin(), step.inputs.end(), first) == 1;
     std::optional<Bounds> bounds;
-    if (!whole && step.bounded_by >= 0 && IsFloat(args[0]->dtype())) bounds = BoundsOf(steps_[step.bounded_by], values);
+    std::vector<const Tensor*> reader_args;
+    if (!whole && step.bounded_by >= 0 && args[0] && IsFloat(args[0]->dtype())) {
+      const Step& reader = steps_[step.bounded_by];
+      reader_args = ConstantsOf(reader, values);
+      bounds = reader.spec->bounds(*reader.node, reader_args);
+    }
     std::vector<Tensor> out = TRY(EvalOnce(*step.spec, *node, args, options.store, options.limits, step.opset, 0,
                                                may_overwrite, bounds ? &*bounds : nullptr));
     if (options.after_node) options.after_node(*step.node, out);
     const Step& maker = bounds ? steps_[step.bounded_by] : step;
-    if (bounds) done[step.bounded_by] = true;
+    if (bounds) {
+      // The reader's kernel does not run; its rule still says whether it may stand there.
+      done[step.bounded_by] = true;
+      reader_args[0] = &out[0];
+      Result<std::vector<TypeInfo>> valid =
+          InferArgs(*maker.spec, *maker.node, reader_args, maker.opset, nullptr);
+      if (!valid.ok()) return valid.error().In(NodeLabel(*maker.node));
+    }
     for (size_t i = 0; i < maker.outputs.size(); ++i) {
       int o = maker.outputs[i];
       if (o < 0) continue;

@@ -54,8 +54,8 @@ class Program {
     int bounded_by = -1;                // the step that only bounds what this one makes, and is its only reader
   };
   void FindBounds();
-  // What a step that only bounds bounds by; nothing when that is not constant.
-  std::optional<Bounds> BoundsOf(const Step& step, const std::vector<Tensor>& values) const;
+  // The operands of a step but the first that do not depend on data; null: others.
+  std::vector<const Tensor*> ConstantsOf(const Step& step, const std::vector<Tensor>& values) const;
   static Result<Program> CompileWith(const Model& model, bool body);
   // The type a caller's tensor must have: as declared, symbols free.
   Status CheckInputs(const std::vector<Tensor>& inputs) const;

@@ -54,6 +54,22 @@ TEST(BoundsOfAReader, AreNotAppliedToWhatTheGraphReturns) {
   EXPECT_LT(*std::min_element(run.outputs[0].span<float>().begin(), run.outputs[0].span<float>().end()), 0);
 }
 
+// The bounding node is refused as it would be on its own.
+TEST(BoundsOfAReader, AreNotTakenFromWhatItsRuleRefuses) {
+  const std::string begin = "graph(float[1,6,9,20] x) -> (y) {\n w = float[12,6,1,1] random(1)\n c = Conv(x, w)\n ";
+  Tensor x = Tensor::Make(DType::kFloat, {1, 6, 9, 20}).value();
+  for (int64_t i = 0; i < x.size(); ++i) x.Set(i, 1);
+  for (const char* clip : {"lo = float[] {0}\n hi = float[] {1}\n y = Clip(c, lo, hi, hi)", "lo = int64[] {0}\n y = Clip(c, lo)",
+                           "lo = float[1,1] {0}\n y = Clip(c, lo)", "y = Relu(c) {alpha=1}", "y = Relu(c, c)"}) {
+    Result<Model> model = ParseText(begin + clip + "\n}");
+    if (!model.ok()) continue;
+    EXPECT_FALSE(assay::Run(*model, {x}).ok()) << clip;
+  }
+  Model old = ParseText(begin + "y = Clip(c) {min=1}\n}").value();
+  old.opsets[""] = 6;
+  EXPECT_FALSE(assay::Run(old, {x}).ok());
+}
+
 // A constant of floats is widened as it is read: the same products as of one that is given in double.
 TEST(RunInDouble, WidensConstantsOfProducts) {
   const char* body = R"( {

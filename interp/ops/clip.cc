@@ -48,9 +48,13 @@ Status ClipByInputs(KernelContext& c) {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 std::optional<Bounds> AttributeBounds(const Node& node, const std::vector<const Tensor*>&) {
-  const AttrValue* min = node.Find("min");
-  const AttrValue* max = node.Find("max");
-  Bounds b{min ? std::get<float>(*min) : -kInfinity, max ? std::get<float>(*max) : kInfinity};
+  auto bound = [&](const char* name, double otherwise) {
+    const AttrValue* value = node.Find(name);
+    const float* number = value ? std::get_if<float>(value) : nullptr;
+    // What is no number is for the rule to refuse.
+    return number ? double{*number} : value ? std::nan("") : otherwise;
+  };
+  Bounds b{bound("min", -kInfinity), bound("max", kInfinity)};
   if (b.lo != b.lo || b.hi != b.hi) return std::nullopt;
   return b;
 }
@@ -58,7 +62,7 @@ std::optional<Bounds> AttributeBounds(const Node& node, const std::vector<const 
 std::optional<Bounds> InputBounds(const Node&, const std::vector<const Tensor*>& inputs) {
   Bounds b{-kInfinity, kInfinity};
   for (size_t i = 1; i < inputs.size(); ++i) {
-    if (!inputs[i] || inputs[i]->size() != 1) return std::nullopt;
+    if (i > 2 || !inputs[i] || inputs[i]->size() != 1 || !IsFloat(inputs[i]->dtype())) return std::nullopt;
     (i == 1 ? b.lo : b.hi) = inputs[i]->AsDouble(0);
   }
   if (b.lo != b.lo || b.hi != b.hi) return std::nullopt;
