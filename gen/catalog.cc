@@ -1,5 +1,6 @@
 #include "gen/catalog.h"
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int kMaxRankVectors = 48;  // remembered for one rank of input 0
 constexpr int kAttrTries = 6;
+constexpr int64_t kDrawnElements = 256;
 
 // Probes whether the rule can hold for some extents and attributes at given ranks.
 class Prober {
@@ -41,6 +43,28 @@ class Prober {
         return true;
       }
       if (!drawn_) break;
+    }
+    return false;
+  }
+
+  // Can the row's draw callback go on from a first input of that type and rank, or, where `rank` is
+  // kFree, propose one?
+  static constexpr int kFree = -1;
+  bool Draws(int rank, DType type, bool anything) {
+    constexpr int kDraws = 64;  // some want a first input of rare extents
+    for (int i = 0; i < kDraws; ++i) {
+      Draft d;
+      d.spec = &spec_;
+      d.opset = spec_.since;
+      for (int k = 0; k < std::max(1, spec_.MinInputs()); ++k)
+        d.inputs.push_back({TypeOf(k), false, {}});
+      d.inputs[0].dtype = type;
+      if (rank != kFree)
+        d.inputs[0] = TypeInfo::Of(type, DrawShape(choices_, rank, kDrawnElements));
+      d.constants.resize(d.inputs.size());
+      d.max_elements = kDrawnElements;
+      d.anything = anything;
+      if (spec_.draw(choices_, d) && d.inputs[0].Static()) return true;
     }
     return false;
   }
@@ -165,6 +189,33 @@ DType OrdinaryType(DTypeSet types) {
 }
 
 namespace {
+// Leaves out ranks and element types of input 0 that the draw callback never goes on from.
+void KeepDrawable(Prober& prober, bool anything, Row* row) {
+  std::vector<DType> taken;
+  for (int t = 1; t < kDTypeCount; ++t) {
+    if (row->Takes(static_cast<DType>(t))) taken.push_back(static_cast<DType>(t));
+  }
+  std::vector<int> ranks;
+  for (size_t i = 0; i < taken.size() && ranks.empty(); ++i) {
+    for (int r = 0; r <= kMaxRank; ++r) {
+      if (row->TakesRank(r) && prober.Draws(r, taken[i], anything)) ranks.push_back(r);
+    }
+  }
+  auto draws = [&](DType type) {
+    return std::any_of(ranks.begin(), ranks.end(),
+                       [&](int r) { return prober.Draws(r, type, anything); });
+  };
+  DTypeSet types = 0;
+  for (DType type : taken) types |= draws(type) ? Bit(type) : 0;
+  row->proposes =
+      prober.Draws(Prober::kFree, OrdinaryType(types ? types : row->input_types), anything);
+  if (types == 0) return;  // it reads nothing but what it proposes
+  row->input_types = types;
+  for (int r = 0; r <= kMaxRank; ++r) {
+    if (std::find(ranks.begin(), ranks.end(), r) == ranks.end()) row->ranks[r].clear();
+  }
+}
+
 // Rows are the same in every operator set that has them in force, and probing takes time: each is
 // probed once. Null: the generator can't use it. The caller holds the lock of Catalog::Of.
 const Row* RowOf(const OpSpec& spec, bool anything) {
@@ -191,6 +242,7 @@ const Row* RowOf(const OpSpec& spec, bool anything) {
     row.made_ranks = ~uint32_t{0};
     any = true;
   }
+  if (spec.draw) KeepDrawable(prober, anything, &row);
   if (any) it->second = std::make_unique<Row>(std::move(row));
   return it->second.get();
 }

@@ -20,11 +20,16 @@
 namespace assay {
 namespace {
 
-constexpr int kTriesPerStep = 40;  // plans tried before a step gives up
-constexpr int kTriesPerRow = 6;    // of them with one operator
+constexpr int kTriesPerStep = 40;     // plans tried before a step gives up
+constexpr int kTriesPerRow = 6;       // of them with one operator
+constexpr int kTriesPerRowEven = 18;  // where all operators are to be alike
 constexpr int kValueTries = 12;
 constexpr int kProducerTries = 3;
 constexpr int kMaxProducerDepth = 2;
+constexpr int kOddInputs = 2;
+constexpr size_t kUnreadBeforeJoin = 1;
+constexpr double kJoins = 0.8;
+constexpr int kJoinTries = 6;
 constexpr size_t kLiveValues = 64;  // that may be read, in a long graph
 
 class Generator {
@@ -42,12 +47,12 @@ class Generator {
   Result<Generated> Run() {
     TRY(ChooseRows());
     int target = std::max(1, options_.nodes), failures = 0;
-    AddFirstInput();
     bool planted = Plant();
+    if (builder_.live().empty()) AddFirstInput();
     while (static_cast<int>(builder_.nodes().size()) < target && failures < 5) {
       bool added = builder_.nodes().size() > 1 && choices_.Chance(options_.backward / 2)
                        ? ReplaceInput()
-                       : MotifStep() || Step();
+                       : MotifStep() || Join() || Step();
       if (!added && !Step()) ++failures;
       builder_.Retire(kLiveValues);
     }
@@ -258,13 +263,46 @@ class Generator {
     return false;
   }
 
+  // ---- joining branches ----
+
+  bool Computed(int id) const { return builder_.value(id).kind == GenValue::Kind::kNode; }
+  bool Unread(int id) const {
+    return Computed(id) && builder_.value(id).uses == 0 && builder_.value(id).rank() <= kMaxRank;
+  }
+  // An operator that reads a value which nobody has read yet and another one, if possible such a
+  // value too: else a graph is a bundle of chains, whose ends are its outputs.
+  bool Join() {
+    std::vector<int> unread;
+    for (int id : builder_.live()) {
+      if (Unread(id)) unread.push_back(id);
+    }
+    if (unread.size() < kUnreadBeforeJoin || !choices_.Chance(kJoins)) return false;
+    for (int i = 0; i < kJoinTries; ++i) {
+      int id = unread[choices_.Below(unread.size())];
+      const Row* row = PickReader(id);
+      if (!row || row->spec->MaxInputs() < 2) continue;
+      GraphBuilder::Mark mark = builder_.Here();
+      Plan plan;
+      if (!planner_.Forward(*row, id, &plan)) continue;
+      bool joins = false;
+      for (size_t k = 0; k < plan.operands.size(); ++k) {
+        int other = plan.operands[k].value;
+        joins |= other >= 0 && other != id && Computed(other) &&
+                 !TypeOnly(*plan.spec, static_cast<int>(k));
+      }
+      if (joins && Place(plan, 0) >= 0) return true;
+      if (Keep(mark)) return true;
+    }
+    return false;
+  }
+
   // ---- forward insertion ----
 
   // Half of the steps begin with a value and ask who reads it; the others begin with an operator
   // and stay with it for a while, so that those that fit seldom are not left out.
   bool Step() {
     const Row* wanted = nullptr;
-    int tries = 0;
+    int tries = 0, most = options_.even ? kTriesPerRowEven : kTriesPerRow;
     for (int i = 0; i < kTriesPerStep; ++i) {
       GraphBuilder::Mark mark = builder_.Here();
       const Row* row = nullptr;
@@ -277,14 +315,16 @@ class Generator {
         if (!wanted) wanted = Palette::Draw(choices_, palette_->All()), tries = 0;
         row = wanted;
         value = ValueFor(*row);
-        if (++tries == kTriesPerRow) wanted = nullptr;
+        if (++tries == most) wanted = nullptr;
       }
       // Where no value fits (square matrices, spectra) the operator brings its own. Later tries do
       // so more often.
-      bool alone = row && choices_.Chance(value < 0 ? 1 : i < kTriesPerStep / 2 ? 0.04 : 0.5);
+      bool late = i >= kTriesPerStep / 2 || tries > kTriesPerRowEven / 2;
+      bool alone = row && choices_.Chance(value < 0 ? 1 : late ? 0.5 : 0.04);
       Plan plan;
-      bool planned = alone ? planner_.Alone(*row, &plan) && (Room() || plan.operands[0].constant)
-                           : row && value >= 0 && planner_.Forward(*row, value, &plan);
+      bool planned =
+          alone ? planner_.Alone(*row, &plan) && (Room(value < 0) || plan.operands[0].constant)
+                : row && value >= 0 && planner_.Forward(*row, value, &plan);
       if (planned && Place(plan, 0) >= 0) return true;
       if (Keep(mark)) return true;
     }
@@ -298,7 +338,10 @@ class Generator {
     builder_.Rollback(mark);
     return false;
   }
-  bool Room() const { return builder_.inputs() < max_inputs_; }
+  // For one more graph input; there may be a few more for what nothing in the graph fits.
+  bool Room(bool odd) const {
+    return builder_.inputs() < max_inputs_ + (odd && options_.even ? kOddInputs : 0);
+  }
 
   // Makes the operands and adds the node; -1 (with leftovers for the caller to roll back) when
   // refused.

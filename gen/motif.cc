@@ -86,12 +86,17 @@ bool PlaceMotif(Choices& choices, GraphBuilder& builder, const GenOptions& optio
 bool PlaceSomeMotif(Choices& choices, GraphBuilder& builder, const GenOptions& options,
                     uint32_t tags) {
   std::vector<const Motif*> rows;
+  std::vector<double> upto;
   for (const Motif& m : AllMotifs()) {
-    if ((m.tags & tags) != 0 && m.since <= builder.opset() && !options.Rests(m.name))
-      rows.push_back(&m);
+    if ((m.tags & tags) == 0 || m.since > builder.opset() || options.Rests(m.name)) continue;
+    rows.push_back(&m);
+    upto.push_back((upto.empty() ? 0 : upto.back()) + m.weight);
   }
   for (int i = 0; i < kPlaceTries && !rows.empty(); ++i) {
-    const Motif& motif = *choices.Pick(rows);
+    double at = choices.Uniform() * upto.back();
+    size_t drawn =
+        static_cast<size_t>(std::upper_bound(upto.begin(), upto.end(), at) - upto.begin());
+    const Motif& motif = *rows[std::min(drawn, rows.size() - 1)];
     std::vector<int> values;
     for (int v : builder.live()) {
       if (motif.Reads(builder.value(v))) values.push_back(v);

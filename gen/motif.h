@@ -43,6 +43,7 @@ struct Motif {
   // Adds nodes that read value `x`. The id of the result, negative when a node was refused.
   int (*build)(Sketch&, int x) = nullptr;
   Leniency allow;
+  double weight = 1;  // among those that share a tag
 
   bool Reads(const GenValue& v) const {
     return Contains(types, v.dtype) && v.rank() >= min_rank && v.rank() <= max_rank;

@@ -63,7 +63,7 @@ bool OutlineFunction(Choices& choices, Model* model) {
   size_t most = first + 1 + choices.Below(kMostSteps);
   while (last < std::min(most, g.nodes.size()) && MayMove(*g.nodes[last])) ++last;
   if (last - first < 2) return false;
-  Function f = FunctionOf(g, first, last, "block_" + std::to_string(first));
+  Function f = FunctionOf(g, first, last, "Block");
   if (f.outputs.empty() || f.inputs.empty()) return false;
   f.opsets = model->opsets;
   NodePtr call = MakeNode(f.name, f.inputs, f.outputs, {}, "call_" + f.name, kDomain);

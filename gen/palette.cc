@@ -1,6 +1,7 @@
 #include "gen/palette.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <mutex>
 #include <tuple>
@@ -37,17 +38,24 @@ void Palette::Add(const Row& row, double weight) {
 }
 
 namespace {
-// For nodes of all operator sets to be alike, an operator that only the later ones have comes there
+// For nodes of all operator sets to be alike, an operator that only some of them have comes there
 // the more often.
 double EvenWeight(const OpSpec& spec) {
-  static const std::map<std::pair<std::string, std::string>, int> first = [] {
-    std::map<std::pair<std::string, std::string>, int> since;
-    for (const OpSpec& s : AllOps()) since.emplace(std::pair(s.domain, s.name), s.since);
-    return since;
-  }();
-  int from = spec.domain == kMlDomain ? kFirstMlOpset : first.at({spec.domain, spec.name});
-  double sets = kNewestOpset - kFirstGeneratedOpset + 1;
-  return sets / std::max(1, kNewestOpset - std::max(from, kFirstGeneratedOpset) + 1);
+  int with = 0, sets = kNewestOpset - kFirstGeneratedOpset + 1;
+  for (int opset = kFirstGeneratedOpset; opset <= kNewestOpset; ++opset) {
+    const OpSpec* row = FindOp(spec.domain, spec.name, VersionOf(spec.domain, opset));
+    bool ml = spec.domain == kMlDomain;
+    with += row && row->Generated() && (!ml || opset >= kFirstMlOpset);
+  }
+  // What has to fit together is refused more often, what few values can be read by is asked less
+  // often by them; and guards, joins and motifs bring functions of floats anyway.
+  const DTypeSet reads = spec.inputs[0].types;
+  bool floats = Contains(reads & spec.outputs[0].types, DType::kFloat);
+  double tries = spec.draw || !Contains(reads, DType::kFloat) ? 1.6 : 1;
+  if (reads == Bit(DType::kString) || spec.Has(kOnRequest)) tries *= 1.5;
+  if (floats && spec.Has(kElementwise)) tries *= 0.7;
+  // What few sets have shares these with others of which the same is true.
+  return tries * std::pow(sets / std::max(1, with), 1.25);
 }
 }  // namespace
 

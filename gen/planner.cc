@@ -84,6 +84,16 @@ bool Planner::Bind(const Formal& formal, DType dtype) {
   return true;
 }
 
+// What the draw callback has chosen overrules a guess (TypeFor), but for what the first input is.
+bool Planner::BindDrawn(const Formal& formal, DType dtype) {
+  if (Bind(formal, dtype)) return true;
+  if (!Contains(formal.types, dtype) || formal.type == row_->spec->inputs[0].type) return false;
+  for (Binding& b : bound_) {
+    if (*b.name == formal.type) b.dtype = dtype;
+  }
+  return true;
+}
+
 void Planner::Start(const Row& row, Plan* plan) {
   const OpSpec& spec = *row.spec;
   row_ = &row;
@@ -215,7 +225,7 @@ bool Planner::CallDraw(Plan* plan) {
   for (size_t i = 0; i < count; ++i) {
     if (plan->operands[i].constant) problem_.values[i] = &*plan->operands[i].constant;
     if (problem_.inputs[i].Static() &&
-        !Bind(plan->spec->InputAt(static_cast<int>(i)), problem_.inputs[i].dtype)) {
+        !BindDrawn(plan->spec->InputAt(static_cast<int>(i)), problem_.inputs[i].dtype)) {
       return false;
     }
   }
@@ -294,15 +304,15 @@ bool Planner::ReuseValue(Plan* plan, int input) {
   RuleChecker checker(problem_);
   size_t n = ids.size(), start = choices_.Below(n);
   int tries = 0;
-  bool prefer_unread = choices_.Chance(0.7);
-  for (size_t i = 0; i < (prefer_unread ? 2 * n : n) && tries < kReuseTries; ++i) {
+  // Nodes that nobody reads, nodes, then all.
+  bool by_kind = !scope_.inputs_only && choices_.Chance(0.7);
+  for (size_t i = by_kind ? 0 : 2 * n; i < 3 * n && tries < kReuseTries; ++i) {
     int id = ids[(start + i) % n];
     const GenValue& v = builder_.value(id);
     if (v.retired || v.dtype != before.dtype || v.rank() > kMaxRank || id == scope_.except)
       continue;
-    if (prefer_unread && i < n &&
-        (v.uses > 0 || v.kind != GenValue::Kind::kNode || Reads(*plan, id)))
-      continue;
+    bool node = v.kind == GenValue::Kind::kNode && !Reads(*plan, id);
+    if (i < 2 * n && (!node || (i < n && v.uses > 0))) continue;
     // An input that nobody reads any more was replaced.
     if (scope_.inputs_only && v.uses == 0) continue;
     ++tries;
@@ -399,7 +409,13 @@ bool Planner::Alone(const Row& row, Plan* plan) {
     problem_.inputs[i] = {t, true, std::vector<Dim>(r, kAnyExtent)};
   }
   DrawAttributes(plan, rank);
-  if (spec.draw) problem_.inputs[0] = {problem_.inputs[0].dtype, false, {}};
+  if (spec.draw) {
+    TypeInfo& first = problem_.inputs[0];
+    if (row.proposes)
+      first = {first.dtype, false, {}};
+    else
+      first = TypeInfo::Of(first.dtype, DrawShape(choices_, rank, max_elements_));
+  }
   if (!CallDraw(plan) || !problem_.inputs[0].ranked) return false;
   AddOptional(plan);
   plan->operands[0].fresh = !plan->operands[0].constant;

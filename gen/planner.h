@@ -60,6 +60,7 @@ class Planner {
   void Start(const Row& row, Plan* plan);
   DType TypeFor(const Formal& formal);
   bool Bind(const Formal& formal, DType dtype);
+  bool BindDrawn(const Formal& formal, DType dtype);
   bool ChooseRanks(int slot, int rank);
   bool DrawAttributes(Plan* plan, int rank);
   void DrawSomeAttributes(Plan* plan, int rank, bool defaults_only);

@@ -73,6 +73,7 @@ void Everything(GenOptions& o) {
   o.even = true;
   o.links = true;
   o.by_value = 0.1;
+  o.reuse = 0.95;
   o.swarm_types = 2;
   o.anything = true;
   o.dtypes.clear();
@@ -81,7 +82,8 @@ void Everything(GenOptions& o) {
     if (Contains(kComplexes, t)) continue;  // hardly a runtime computes with them
     o.dtypes.push_back({t, t == DType::kFloat ? 40 : IsFloat(t) ? 8 : 4});
   }
-  o.motifs = {{kAllTags, 0.06}};
+  // Lists and control flow come as motifs alone.
+  o.motifs = {{kLists, 0.035}, {kControlFlow, 0.023}, {kAllTags, 0.035}};
   o.dynamic = 0.1;
   o.functions = 0.1;
 }

@@ -95,12 +95,17 @@ Tensor IntegerConstant(Choices& choices, DType dtype, Shape shape, int64_t lo, i
   return t;
 }
 
+std::string RandomWord(Choices& choices) {
+  static const std::vector<std::string> words = {"a",  "b",  "ab",  "Cat", "dog", "DOG",
+                                                 "x1", "42", "the", "The", "a.b", "c,d",
+                                                 "-",  "",   "0",   "1",   "2",   "3"};
+  return choices.Pick(words);
+}
+
 std::string RandomText(Choices& choices) {
-  static const std::vector<std::string> words = {"a",  "b",   "ab",  "Cat", "dog", "DOG", "x1",
-                                                 "42", "the", "The", "a.b", "c,d", "-",   ""};
-  std::string text = choices.Pick(words);
+  std::string text = RandomWord(choices);
   for (uint64_t more = choices.Below(3); more > 0; --more)
-    text += choices.PickOf<const char*>({" ", " ", ".", ",", ""}) + choices.Pick(words);
+    text += choices.PickOf<const char*>({" ", " ", ".", ",", ""}) + RandomWord(choices);
   return text;
 }
 

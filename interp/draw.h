@@ -47,6 +47,8 @@ Tensor UniformConstant(Choices& choices, DType dtype, Shape shape, double lo, do
 // Integers in [lo, hi].
 Tensor IntegerConstant(Choices& choices, DType dtype, Shape shape, int64_t lo, int64_t hi);
 
+// A word, a sign, a number, now and then nothing: what a vocabulary may hold. ASCII.
+std::string RandomWord(Choices& choices);
 // A short text: words, signs, blanks, now and then nothing. ASCII.
 std::string RandomText(Choices& choices);
 

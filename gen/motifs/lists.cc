@@ -24,7 +24,7 @@ int Sequence(Sketch& s, int x) {
                                   at_end ? Sketch::kAbsent : Place(s, s.choices().Between(-3, 3))});
     ++items;
   }
-  if (s.choices().Chance(0.4)) {
+  if (s.choices().Chance(0.8)) {
     list = s.Node("SequenceErase", {list, Place(s, s.choices().Between(-items, items - 1))});
     --items;
   }
@@ -96,10 +96,11 @@ std::vector<Motif> motifs_lists() {
   };
   Motif empty = row("empty_sequence", "a sequence filled from nothing", EmptySequence, 11);
   empty.allow.dull = true;  // the length
+  Motif map = row("sequence_map", "SequenceMap over the slices of a value", Mapped, 17);
+  Motif optional = row("optional", "an Optional and its element", Optional, 15);
+  map.weight = optional.weight = 2;  // fewer operator sets have them
   return {row("sequence", "a sequence made, changed and read", Sequence, 11), empty,
-          row("pieces", "SplitToSequence and ConcatFromSequence", Pieces, 11),
-          row("sequence_map", "SequenceMap over the slices of a value", Mapped, 17),
-          row("optional", "an Optional and its element", Optional, 15)};
+          row("pieces", "SplitToSequence and ConcatFromSequence", Pieces, 11), map, optional};
 }
 
 }  // namespace assay

@@ -153,6 +153,22 @@ int WhereConstant(Sketch& s, int x) {
   return s.Node("Where", {s.Constant(condition), x, other});
 }
 
+// What would be no number, or infinite, is replaced; nothing is.
+int Replaced(Sketch& s, int x, int bad) { return s.Node("Where", {bad, s.Node("Neg", {x}), x}); }
+int ReplaceNaN(Sketch& s, int x) { return Replaced(s, x, s.Node("IsNaN", {x})); }
+int ReplaceInfinite(Sketch& s, int x) { return Replaced(s, x, s.Node("IsInf", {x})); }
+int ReplaceNotFinite(Sketch& s, int x) {
+  return Replaced(s, x, s.Node("Or", {s.Node("IsNaN", {x}), s.Node("IsInf", {x})}));
+}
+// One after the other, infinities of one sign first.
+int ToNumbers(Sketch& s, int x) {
+  int y = ReplaceNaN(s, x);
+  y = Replaced(s, y, s.Node("IsInf", {y}, {{"detect_negative", int64_t{0}}}));
+  return s.choices().Chance(0.5)
+             ? y
+             : Replaced(s, y, s.Node("IsInf", {y}, {{"detect_positive", int64_t{0}}}));
+}
+
 int Clips(Sketch& s, int x) {
   float lo = s.choices().PickOf({-1.0f, 0.0f, -0.5f}), hi = s.choices().PickOf({1.0f, 6.0f, 0.25f});
   int y = s.Node("Clip", {x}, {{"min", lo}, {"max", hi}});
@@ -198,6 +214,13 @@ std::vector<Motif> motifs_no_op() {
   constexpr DTypeSet kMost = kNumbers | Bit(DType::kBool);
   Motif where = row("where_constant", "Where with a constant condition", kReals, WhereConstant, 9);
   where.allow.dull = true;  // the operand that is never chosen
+  // What asks for NaN and infinities finds none.
+  auto replaces = [&](const char* name, const char* doc, int (*build)(Sketch&, int)) {
+    Motif m = row(name, doc, Bit(DType::kFloat) | Bit(DType::kDouble), build, 10);
+    m.allow.dull = true;
+    m.weight = 4;  // nothing else has these operators
+    return m;
+  };
   return {
       row("cast_to_itself", "a Cast to the type that is there", kNumbers, NoOpCast, 9),
       row("cast_chain", "Casts to other types and back", kReals | kIndexInts, ChainedCasts, 9),
@@ -219,6 +242,10 @@ std::vector<Motif> motifs_no_op() {
       row("slice_of_concat", "a Slice of a Concat", kReals, SliceOfConcat, 9),
       row("slice_of_all", "a Slice that takes everything", kNumbers, SliceAll, 9),
       where,
+      replaces("where_nan", "NaN replaced", ReplaceNaN),
+      replaces("where_infinite", "infinities replaced", ReplaceInfinite),
+      replaces("where_not_finite", "NaN and infinities replaced", ReplaceNotFinite),
+      replaces("nan_to_num", "NaN, then infinities of each sign replaced", ToNumbers),
       row("clip_chain", "Clip behind Clip", kReals, Clips),
       row("min_max", "Max and Min as a Clip", kReals, MinMaxAsClip, 8),
       row("neg_neg", "Neg twice", kReals, DoubleNegation),

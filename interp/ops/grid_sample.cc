@@ -216,9 +216,11 @@ bool DrawAffineGrid(Choices& choices, Draft& d) {
   if (!fits) return false;
   Ask(d, 0, d.inputs[0].dtype, theta);
   std::vector<int64_t> size = {theta[0], DrawExtent(choices, 4)};
-  for (int64_t a = 0; a < theta[1]; ++a) size.push_back(choices.Between(least, 6));
+  for (int64_t a = 0; a < theta[1]; ++a)
+    size.push_back(choices.Between(least, theta[1] == 2 ? 4 : 3));
   d.SetConstant(1, Tensor::Vector(size));
-  return ElementCount(size) * 3 <= d.max_elements;
+  size[1] = theta[1];  // what is made: a place in as many axes, for each pixel
+  return ElementCount(size) <= d.max_elements;
 }
 
 }  // namespace

@@ -87,23 +87,24 @@ Status EvalSuppression(KernelContext& c) {
 bool DrawSuppression(Choices& choices, Draft& d) {
   d.attrs.clear();
   int64_t batches = choices.Between(1, 2), classes = choices.Between(1, 2),
-          n = choices.Between(2, 6);
+          n = choices.Between(4, 8);
   MaybeSet(choices, d, "center_point_box");
   Tensor boxes = Tensor::Make(DType::kFloat, {batches, n, 4}).value();
+  // Where overlapping boxes may stay they lie close; else far enough for some to stay.
+  const bool overlap = choices.Chance(0.5);
   for (int64_t i = 0; i < batches * n * 2; ++i) {
     // Corners (a pair at either end) or a middle and extents, either way of positive area.
-    double from = choices.Uniform(0, 4);
+    double from = choices.Uniform(0, overlap ? 2 : 8);
     bool turned = choices.Chance(0.2);
     boxes.Set(i / 2 * 4 + i % 2 + (turned ? 2 : 0), from);
     boxes.Set(i / 2 * 4 + i % 2 + (turned ? 0 : 2), from + choices.Uniform(0.5, 3));
   }
   d.SetConstant(kBoxes, boxes);
   d.SetConstant(kScores, UniformConstant(choices, DType::kFloat, {batches, classes, n}, 0, 1));
-  d.SetConstant(kMost, Tensor::Vector({choices.Between(1, 4)}));
-  if (choices.Chance(0.7))
-    d.SetConstant(kOverlap, UniformConstant(choices, DType::kFloat, {1}, 0.1, 0.9));
-  if (choices.Chance(0.5))
-    d.SetConstant(kScore, UniformConstant(choices, DType::kFloat, {1}, 0, 0.5));
+  d.SetConstant(kMost, Tensor::Vector({choices.Between(1, 3)}));
+  if (overlap) d.SetConstant(kOverlap, UniformConstant(choices, DType::kFloat, {1}, 0.1, 0.9));
+  if (overlap && choices.Chance(0.5))
+    d.SetConstant(kScore, UniformConstant(choices, DType::kFloat, {1}, 0.2, 0.6));
   return true;
 }
 

@@ -191,8 +191,9 @@ bool DrawNormalizer(Choices& choices, Draft& d) {
 
 bool DrawRegex(Choices& choices, Draft& d) {
   d.attrs.clear();
-  d.Set("pattern", choices.PickOf<std::string>({"[a-z]*", ".*a.*", "[A-Z].*", "(a|b|ab)+", "[^ ]*",
-                                                ".* .*", "\\w+", ".{0,3}", "(?:.*[0-9])?.*"}));
+  d.Set("pattern",
+        choices.PickOf<std::string>({"[a-z0-1]*", ".*[a1].*", "[A-Z2-3].*", "(a|b|ab|2)+", "[^ 2]*",
+                                     "(.* .*|[13])", "[02-9a-z]+", ".{0,3}[^3]", "(?:.*[0-1]).*"}));
   return true;
 }
 

@@ -59,8 +59,9 @@ bool DrawTensorScatter(Choices& choices, Draft& d) {
   Shape cache = d.shape(0), update = cache;
   int rank = static_cast<int>(cache.size());
   int64_t axis = choices.Between(1, rank - 1), extent = cache[axis];
+  if (extent < 2) return false;  // nothing of the cache would be left
   if (axis != rank - 2 || choices.Chance(0.5)) d.Set("axis", MaybeNegative(choices, d, axis, rank));
-  update[axis] = DrawExtent(choices, extent);
+  update[axis] = DrawExtent(choices, extent - 1);
   bool circular = choices.Chance(0.4);
   if (circular || choices.Chance(0.3)) d.Set("mode", circular ? "circular" : "linear");
   Ask(d, 1, d.inputs[0].dtype, update);

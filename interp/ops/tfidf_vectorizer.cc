@@ -163,7 +163,7 @@ bool DrawVectorizer(Choices& choices, Draft& d) {
       for (int64_t& item : gram) item = choices.Between(0, 3);
       if (!strings && !known.insert(gram).second) continue;  // twice: which column counts is open
       for (int64_t item : gram)
-        strings ? words.push_back(RandomText(choices)) : numbers.push_back(item);
+        strings ? words.push_back(RandomWord(choices)) : numbers.push_back(item);
       ++grams;
     }
   }
