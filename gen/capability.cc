@@ -12,9 +12,7 @@ namespace {
 using Json = nlohmann::json;
 constexpr int64_t kMaxBytes = int64_t{1} << 24;
 
-Error Wrong(const std::string& where, const std::string& what) {
-  return Invalid(what, where);
-}
+Error Wrong(const std::string& where, const std::string& what) { return Invalid(what, where); }
 
 Result<DTypeSet> TypesIn(const Json& list, const std::string& where) {
   if (list.is_string() && list == "*") return ~DTypeSet{0};

@@ -155,6 +155,7 @@ double WeightOf(const OpSpec& spec) {
     weight = variadic ? 3 : 1.3;
   if (solves) weight += 0.5;
   if (spec.Has(kReadsShape)) weight *= 0.2;
+  if (SaysTheSame(spec)) weight *= kSeldom;
   if (!Contains(spec.inputs[0].types, DType::kFloat)) weight *= 0.6;
   return weight;
 }
@@ -162,6 +163,12 @@ double WeightOf(const OpSpec& spec) {
 constexpr int kLastOpset = 30;
 
 }  // namespace
+
+bool SaysTheSame(const OpSpec& spec) {
+  return spec.MaxInputs() == 1 && spec.Has(kElementwise) &&
+         Contains(spec.inputs[0].types, DType::kFloat) &&
+         spec.outputs[0].types == Bit(DType::kBool);
+}
 
 int VersionOf(const std::string& domain, int opset) {
   if (domain != kMlDomain) return opset;

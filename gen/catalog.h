@@ -45,6 +45,11 @@ inline constexpr int kFirstMlOpset = 18;
 // The version of a domain that goes with an opset of ai.onnx.
 int VersionOf(const std::string& domain, int opset);
 
+// Does the row say the same of all finite numbers (IsNaN, IsInf)? Such operators come in motifs,
+// and as rows hardly ever.
+bool SaysTheSame(const OpSpec& spec);
+inline constexpr double kSeldom = 0.02;  // the factor of their weights
+
 // A node of that row with unnamed-but-present outputs, ready for CheckRule.
 Node BareNode(const OpSpec& spec, int outputs);
 // An element type that a formal allows, the most ordinary one.

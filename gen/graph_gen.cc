@@ -58,6 +58,7 @@ class Generator {
     }
     if (builder_.nodes().empty())
       return LimitHit("no operator could be placed; allow more operators or types");
+    ReadInputs();
     CastOutputs();
     builder_.ExposeIdle();
     Generated g{builder_.Finish(), builder_.InputSample(), builder_.OutputSample(), planted};
@@ -103,6 +104,30 @@ class Generator {
   }
 
   // ---- the borders of the graph ----
+
+  // Graph inputs of which only the shape was read get a reader of their values.
+  void ReadInputs() {
+    if (builder_.nodes().size() > GraphBuilder::kMostFollowed) return;
+    std::vector<int> inputs = builder_.input_ids();
+    for (int id : inputs) {
+      int readers = 0;
+      for (const GenNode& n : builder_.nodes()) {
+        bool reads = std::find(n.inputs.begin(), n.inputs.end(), id) != n.inputs.end();
+        readers += reads && !n.spec->Has(kReadsShape);
+      }
+      const GenValue& v = builder_.value(id);
+      for (int i = 0; readers == 0 && v.uses > 0 && i < kTriesPerStep; ++i) {
+        GraphBuilder::Mark mark = builder_.Here();
+        const Row* row = PickReader(id);
+        Plan plan;
+        if (!row || row->spec->Has(kReadsShape) || !planner_.Forward(*row, id, &plan)) continue;
+        if (Place(plan, 0) >= 0)
+          ++readers;
+        else
+          builder_.Rollback(mark);
+      }
+    }
+  }
 
   // Programs around runtimes exchange arrays of these types; what is of another one is cast at the
   // border of the graph.
@@ -380,8 +405,9 @@ class Generator {
     Shape shape = type.StaticShape();
     bool mixes = spec.Has(kBroadcasts) || spec.InputAt(i).arity == Arity::kVariadic || i == 0;
     bool room = static_cast<int>(builder_.nodes().size()) < options_.nodes;
-    // What a producer makes has to depend on the graph's inputs.
-    bool must_vary = i == 0 && depth > 0;
+    // What a producer makes has to depend on the graph's inputs, and a constant that is read for its
+    // shape alone would not count.
+    bool must_vary = i == 0 && (depth > 0 || spec.Has(kReadsShape));
     bool constant = demand.constant || TypeOnly(spec, i) ||
                     (!must_vary && choices_.Chance(i == 0  ? 0.1
                                                    : mixes ? 0.3

@@ -54,6 +54,7 @@ double EvenWeight(const OpSpec& spec) {
   double tries = spec.draw || !Contains(reads, DType::kFloat) ? 1.6 : 1;
   if (reads == Bit(DType::kString) || spec.Has(kOnRequest)) tries *= 1.5;
   if (floats && spec.Has(kElementwise)) tries *= 0.7;
+  if (SaysTheSame(spec)) tries *= kSeldom;
   // What few sets have shares these with others of which the same is true.
   return tries * std::pow(sets / std::max(1, with), 1.25);
 }

@@ -31,16 +31,30 @@ AttrValue Body(Sketch& s, const BodySpec& spec) {
   return std::make_shared<const Graph>(TakeBody(s.builder(), spec));
 }
 
-// Both branches capture x.
+// Branches of an If that give what `outputs` adds to the graph. What is captured in the one that
+// the first sample does not take would not count.
+template <typename Outputs>
+std::vector<Attribute> Branches(Sketch& s, int condition, Outputs outputs) {
+  std::vector<Attribute> attrs;
+  for (bool then : {true, false}) {
+    BodySpec spec = Begin(s, then ? "then" : "else");
+    spec.captured_constants &= (s.value(condition).samples[0].native.AsDouble(0) != 0) == then;
+    spec.outputs = outputs();
+    attrs.push_back({then ? "then_branch" : "else_branch", Body(s, spec), {}});
+  }
+  return attrs;
+}
+
+// Both branches capture x; one may give it as it is.
 int If(Sketch& s, int x) {
   int condition = Condition(s, x);
   if (condition < 0) return Sketch::kRefused;
-  auto branch = [&](const char* name, const char* prefix) {
-    BodySpec spec = Begin(s, prefix);
-    spec.outputs = {GrowKeeping(s, x, s.choices().Between(0, 2))};
-    return Attribute{name, Body(s, spec), {}};
-  };
-  std::vector<Attribute> attrs = {branch("then_branch", "then"), branch("else_branch", "else")};
+  int64_t least = 0;
+  auto attrs = Branches(s, condition, [&] {
+    int64_t steps = s.choices().Between(least, 2);
+    least = steps == 0 ? 1 : 0;
+    return std::vector<int>{GrowKeeping(s, x, steps)};
+  });
   return AddWithBodies(s.builder(), "If", {condition}, std::move(attrs));
 }
 
@@ -48,14 +62,11 @@ int If(Sketch& s, int x) {
 int IfOfTwo(Sketch& s, int x) {
   int condition = Condition(s, x), other = s.Node("Abs", {x});
   if (condition < 0 || other < 0) return Sketch::kRefused;
-  auto branch = [&](const char* name, const char* prefix) {
-    BodySpec spec = Begin(s, prefix);
-    int a = GrowKeeping(s, x, 1), b = GrowKeeping(s, other, 1);
-    spec.outputs = {a, b};
-    if (s.choices().Chance(0.3)) std::swap(spec.outputs[0], spec.outputs[1]);
-    return Attribute{name, Body(s, spec), {}};
-  };
-  std::vector<Attribute> attrs = {branch("then_branch", "then"), branch("else_branch", "else")};
+  auto attrs = Branches(s, condition, [&] {
+    std::vector<int> given = {GrowKeeping(s, x, 1), GrowKeeping(s, other, 1)};
+    if (s.choices().Chance(0.3)) std::swap(given[0], given[1]);
+    return given;
+  });
   int first = AddWithBodies(s.builder(), "If", {condition}, std::move(attrs), 2);
   if (first < 0) return Sketch::kRefused;
   return s.choices().Chance(0.5) ? first : s.Node("Sub", {first, first + 1});
@@ -144,13 +155,10 @@ int Scan(Sketch& s, int x) {
 int Nested(Sketch& s, int x) {
   int condition = AddCondition(s.choices(), s.builder(), x);
   if (condition < 0) return Sketch::kRefused;
-  auto branch = [&](const char* name, const char* prefix) {
-    BodySpec spec = Begin(s, prefix);
+  auto attrs = Branches(s, condition, [&] {
     int y = s.choices().Chance(0.6) ? Loop(s, x) : If(s, x);
-    spec.outputs = {y >= 0 && s.shape(y) == s.shape(x) ? y : x};
-    return Attribute{name, Body(s, spec), {}};
-  };
-  std::vector<Attribute> attrs = {branch("then_branch", "then"), branch("else_branch", "else")};
+    return std::vector<int>{y >= 0 && s.shape(y) == s.shape(x) ? y : x};
+  });
   return AddWithBodies(s.builder(), "If", {condition}, std::move(attrs));
 }
 

@@ -17,18 +17,20 @@ int Sequence(Sketch& s, int x) {
   int other = GrowKeeping(s, x, 1);
   int list = s.Node("SequenceConstruct", {x, other, x});
   int64_t items = 3;
-  if (s.choices().Chance(0.5)) {
+  // Of one item that is taken nobody sees where the others stand.
+  bool takes_one = s.choices().Chance(0.3);
+  if (!takes_one && s.choices().Chance(0.7)) {
     bool at_end = s.choices().Chance(0.3);
     list =
         s.Node("SequenceInsert", {list, s.Node("Neg", {x}),
                                   at_end ? Sketch::kAbsent : Place(s, s.choices().Between(-3, 3))});
     ++items;
   }
-  if (s.choices().Chance(0.8)) {
+  if (!takes_one && s.choices().Chance(0.9)) {
     list = s.Node("SequenceErase", {list, Place(s, s.choices().Between(-items, items - 1))});
     --items;
   }
-  if (s.choices().Chance(0.4))
+  if (takes_one)
     return s.Node("SequenceAt", {list, Place(s, s.choices().Between(-items, items - 1))});
   bool stacks = s.choices().Chance(0.5);
   int64_t axis = s.choices().Between(0, s.rank(x) - (stacks ? 0 : 1));
@@ -38,7 +40,7 @@ int Sequence(Sketch& s, int x) {
 int EmptySequence(Sketch& s, int x) {
   int list = s.Node("SequenceEmpty", {}, {{"dtype", static_cast<int64_t>(s.dtype(x))}});
   list = s.Node("SequenceInsert", {list, x});
-  list = s.Node("SequenceInsert", {list, s.Node("Abs", {x}), Place(s, 0)});
+  list = s.Node("SequenceInsert", {list, s.Node("Neg", {x}), Place(s, 0)});
   int last = s.Node("Sub", {s.Node("SequenceLength", {list}), Place(s, 1)});
   return s.Node("SequenceAt", {list, last});
 }

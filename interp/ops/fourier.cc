@@ -252,7 +252,9 @@ bool DrawStft(Choices& choices, Draft& d) {
   Shape x = DrawSignal(choices, d, 3);
   if (x.size() != 3 || x[2] > 2 || ElementCount(x) == 0) return false;
   Ask(d, 0, d.inputs[0].dtype, x);
-  const int64_t length = choices.Between(1, x[1]);
+  // Of one frame alone nobody would see the step.
+  if (x[1] < 2) return false;
+  const int64_t length = choices.Between(1, x[1] - 1);
   const DType type = TypeOr(d, 1, DType::kInt64);
   // A complex signal has no half of a spectrum. Always said: libonnx 1.12 infers a twosided one
   // else.
@@ -261,10 +263,11 @@ bool DrawStft(Choices& choices, Draft& d) {
   // libonnx 1.12 counts frames as if they were as long as a onesided spectrum: steps for which
   // there are as many.
   std::vector<int64_t> steps;
-  for (int64_t s = 1; s <= x[1]; ++s) {
+  for (int64_t s = 1; s <= x[1] - length; ++s) {
     bool same = (x[1] - length) / s == (x[1] - (onesided ? length / 2 + 1 : length)) / s;
     if (same || d.anything) steps.push_back(s);
   }
+  if (steps.empty()) return false;
   d.SetConstant(1, Scalar(type, choices.Pick(steps)));
   // ONNX Runtime 1.30 takes the window of a complex signal for a complex one.
   const bool window = choices.Chance(0.6) && (x[2] == 1 || d.anything);

@@ -338,7 +338,8 @@ bool DrawRecurrent(Choices& choices, Draft& d) {
     d.SetConstant(kLengths, IntegerConstant(choices, DType::kInt32, {batch}, 1, steps));
   const Shape state =
       batch_first ? Shape{batch, directions, hidden} : Shape{directions, batch, hidden};
-  if (choices.Chance(0.4)) Ask(d, kH, type, state);
+  // Without a first state one step does not read R.
+  if (steps == 1 || choices.Chance(0.4)) Ask(d, kH, type, state);
   if (cell == Cell::kLstm && choices.Chance(0.4)) Ask(d, kC, type, state);
   if (cell == Cell::kLstm && choices.Chance(0.3)) Ask(d, kP, type, {directions, 3 * hidden});
   d.outputs = static_cast<int>(choices.Between(1, cell == Cell::kLstm ? 3 : 2));

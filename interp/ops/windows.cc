@@ -118,11 +118,11 @@ bool DrawMel(Choices& choices, Draft& d) {
   d.attrs.clear();
   MaybeSet(choices, d, "output_datatype");
   // Slow signals, where a neighbouring rate gives another matrix.
-  int64_t rate = choices.PickOf<int64_t>({16, 20, 25, 32});
+  int64_t rate = choices.PickOf<int64_t>({14, 16, 18, 20});
   DType integer = TypeOr(d, 0, DType::kInt64), real = TypeOr(d, 3, DType::kFloat);
   double low = choices.PickOf({0.0, 0.5, 1.0});
   const double values[] = {static_cast<double>(choices.Between(1, 12)),
-                           static_cast<double>(choices.PickOf<int64_t>({16, 33, 64, 128})),
+                           static_cast<double>(choices.PickOf<int64_t>({64, 99, 128})),
                            static_cast<double>(rate), low,
                            choices.PickOf({3.0, 5.0, 6.5})};
   for (size_t i = 0; i < 5; ++i) {
