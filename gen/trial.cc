@@ -187,7 +187,10 @@ bool Trial::EveryOperandCounts() const {
   auto is_list = [&](int id) { return id >= 0 && IsList(values_[id].dtype); };
   bool lists = std::any_of(inputs_.begin(), inputs_.end(), is_list);
   for (const auto& out : out_) lists |= IsList(out[0].native.dtype());
-  if (lists || spec_.Has(kRunsGraphs)) return true;
+  if (lists) return true;
+  // A condition decides between bodies that differ.
+  if (spec_.Has(kRunsGraphs))
+    return inputs_[0] < 0 || values_[inputs_[0]].dtype != DType::kBool || Counts(0);
   // Sums and products always depend on all they are made of.
   bool sums = spec_.accuracy == Accuracy::kReduction ||
               (spec_.accuracy == Accuracy::kRounding && spec_.Has(kCommutative));

@@ -14,15 +14,14 @@ int Place(Sketch& s, int64_t at) {
 // Constructed, something put in at a place, something taken out, and one item or all of them
 // joined.
 int Sequence(Sketch& s, int x) {
-  int other = GrowKeeping(s, x, 1);
-  int list = s.Node("SequenceConstruct", {x, other, x});
+  int list = s.Node("SequenceConstruct", {x, s.Node("Neg", {x}), GrowKeeping(s, x, 1)});
   int64_t items = 3;
   // Of one item that is taken nobody sees where the others stand.
   bool takes_one = s.choices().Chance(0.3);
   if (!takes_one && s.choices().Chance(0.7)) {
     bool at_end = s.choices().Chance(0.3);
     list =
-        s.Node("SequenceInsert", {list, s.Node("Neg", {x}),
+        s.Node("SequenceInsert", {list, s.Node("Tanh", {x}),
                                   at_end ? Sketch::kAbsent : Place(s, s.choices().Between(-3, 3))});
     ++items;
   }

@@ -138,7 +138,10 @@ bool DrawElements(Choices& choices, Draft& d) {
 
 bool DrawNonZero(Choices& choices, Draft& d) {
   d.attrs.clear();
-  return DrawElements(choices, d);
+  // As many columns as elements at most.
+  return DrawElements(choices, d) &&
+         (!d.concrete(0) || ElementsOfInput(d, 0) * static_cast<int64_t>(d.inputs[0].dims.size()) <=
+                                d.max_elements);
 }
 
 // ---- Unique: the distinct slices of an axis (elements without one), where each first stood, which
