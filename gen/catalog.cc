@@ -64,11 +64,15 @@ class Prober {
       d.constants.resize(d.inputs.size());
       d.max_elements = kDrawnElements;
       d.anything = anything;
-      if (spec_.draw(choices_, d) && d.inputs[0].Static()) return true;
+      if (!spec_.draw(choices_, d) || !d.inputs[0].Static()) continue;
+      computed_first_ |= !d.constants[0];
+      return true;
     }
     return false;
   }
 
+  // May input 0 be computed, in what was drawn so far?
+  bool computed_first() const { return computed_first_; }
   // Of output 0, in what was found feasible so far: bit r for rank r.
   uint32_t made_ranks() const { return made_ranks_; }
 
@@ -130,6 +134,7 @@ class Prober {
   Node node_;
   uint32_t made_ranks_ = 0;
   int required_ = 0;
+  bool computed_first_ = false;
   bool drawn_ = false;    // an attribute was drawn: another draw may do better
   bool assumed_ = false;  // the rule can't be asked
 };
@@ -216,6 +221,7 @@ void KeepDrawable(Prober& prober, bool anything, Row* row) {
   for (DType type : taken) types |= draws(type) ? Bit(type) : 0;
   row->proposes =
       prober.Draws(Prober::kFree, OrdinaryType(types ? types : row->input_types), anything);
+  row->constant_first = !prober.computed_first() && (row->proposes || types != 0);
   if (types == 0) return;  // it reads nothing but what it proposes
   row->input_types = types;
   for (int r = 0; r <= kMaxRank; ++r) {

@@ -20,8 +20,9 @@ struct Row {
   int max_outputs = 1 << 10;
   // Ranks of the required inputs that the rule does not exclude, by the rank of input 0.
   std::array<std::vector<std::vector<int8_t>>, kMaxRank + 1> ranks;
-  bool proposes = false;    // its draw callback can say what input 0 is to be
-  uint32_t made_ranks = 0;  // bit r: output 0 may have rank r
+  bool constant_first = false;  // its draw callback always makes input 0 a constant
+  bool proposes = false;        // its draw callback can say what input 0 is to be
+  uint32_t made_ranks = 0;      // bit r: output 0 may have rank r
 
   bool Takes(DType dtype) const { return Contains(input_types, dtype); }
   bool TakesRank(int rank) const { return rank >= 0 && rank <= kMaxRank && !ranks[rank].empty(); }

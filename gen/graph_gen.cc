@@ -105,7 +105,7 @@ class Generator {
 
   // ---- the borders of the graph ----
 
-  // Graph inputs of which only the shape was read get a reader of their values.
+  // Graph inputs of which hardly more than the shape was read get a reader of their values.
   void ReadInputs() {
     if (builder_.nodes().size() > GraphBuilder::kMostFollowed) return;
     std::vector<int> inputs = builder_.input_ids();
@@ -113,7 +113,7 @@ class Generator {
       int readers = 0;
       for (const GenNode& n : builder_.nodes()) {
         bool reads = std::find(n.inputs.begin(), n.inputs.end(), id) != n.inputs.end();
-        readers += reads && !n.spec->Has(kReadsShape);
+        readers += reads && !n.spec->Has(kReadsShape) && !SaysTheSame(*n.spec);
       }
       const GenValue& v = builder_.value(id);
       for (int i = 0; readers == 0 && v.uses > 0 && i < kTriesPerStep; ++i) {
@@ -377,8 +377,8 @@ class Generator {
       if (id == kRefused) return -1;
       ids.push_back(id);
     }
-    int out = builder_.AddNode(*plan.spec, std::move(plan.node), ids);
-    return out;
+    return builder_.AddNode(*plan.spec, std::move(plan.node), ids,
+                            Leniency{.dull = planting_ && SaysTheSame(*plan.spec)});
   }
 
   static constexpr int kRefused = -2;
@@ -405,8 +405,8 @@ class Generator {
     Shape shape = type.StaticShape();
     bool mixes = spec.Has(kBroadcasts) || spec.InputAt(i).arity == Arity::kVariadic || i == 0;
     bool room = static_cast<int>(builder_.nodes().size()) < options_.nodes;
-    // What a producer makes has to depend on the graph's inputs, and a constant that is read for its
-    // shape alone would not count.
+    // What a producer makes has to depend on the graph's inputs, and a constant that is read for
+    // its shape alone would not count.
     bool must_vary = i == 0 && (depth > 0 || spec.Has(kReadsShape));
     bool constant = demand.constant || TypeOnly(spec, i) ||
                     (!must_vary && choices_.Chance(i == 0  ? 0.1
@@ -488,8 +488,8 @@ class Generator {
   bool planting_ = false;
 };
 
-int DrawOpset(Choices& choices) {
-  return static_cast<int>(choices.Between(kFirstGeneratedOpset, kNewestOpset));
+int DrawOpset(Choices& choices, const GenOptions& options) {
+  return static_cast<int>(choices.Between(options.oldest, kNewestOpset));
 }
 
 bool Listed(const std::vector<std::string>& names, const std::string& name) {
@@ -516,7 +516,7 @@ bool GenOptions::Allows(const std::string& op) const {
 bool GenOptions::Rests(const std::string& name) const { return Listed(resting, name); }
 
 Result<Generated> GenerateCase(Choices& choices, const GenOptions& options) {
-  int opset = options.draws_opset ? DrawOpset(choices) : options.opset;
+  int opset = options.draws_opset ? DrawOpset(choices, options) : options.opset;
   if (options.opset != 0 && options.swarm_types == 0) return GenerateAt(choices, options);
   GenOptions drawn = options;
   if (options.opset == 0) drawn.opset = opset;

@@ -15,6 +15,7 @@
 
 #include "gen/builder.h"
 #include "gen/capability.h"
+#include "gen/catalog.h"
 #include "interp/choices.h"
 #include "interp/graph.h"
 #include "interp/result.h"
@@ -22,10 +23,11 @@
 namespace assay {
 
 struct GenOptions {
-  int nodes = 10;                // operators asked for; a guard or a producer may add a few
-  int opset = 17;                // of ai.onnx, 7 or later; 0: as drawn
-  bool draws_opset = false;      // each model draws one first, which `opset` overrules unless 0
-  std::vector<std::string> ops;  // only these operators (guards excepted); empty: all
+  int nodes = 10;            // operators asked for; a guard or a producer may add a few
+  int opset = 17;            // of ai.onnx, 7 or later; 0: as drawn
+  bool draws_opset = false;  // each model draws one first, which `opset` overrules unless 0
+  int oldest = kFirstGeneratedOpset;  // that may be drawn
+  std::vector<std::string> ops;       // only these operators (guards excepted); empty: all
   std::vector<std::string> exclude;
   int64_t max_elements = 4096;  // of any tensor; most models stay far below
   int max_inputs = 0;           // graph inputs; 0: grows with `nodes`

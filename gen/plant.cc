@@ -13,8 +13,9 @@
 namespace assay {
 namespace {
 
-constexpr int kTries = 3;               // of a node behind a given value
-constexpr int kPlansOfLink = 200;       // few links need more; those that do come again
+constexpr int kTries = 3;          // of a node behind a given value
+constexpr int kPlansOfLink = 200;  // few links need more; those that do come again
+constexpr double kAlone = 0.2, kFew = 0.3;
 constexpr int64_t kMostElements = 256;  // of the input that a sequence begins with
 
 class Planter {
@@ -39,13 +40,19 @@ class Planter {
   }
 
  private:
-  // The first operator reads a fresh graph input.
+  // The first operator reads a fresh graph input, or what it asks for. Few elements are soon all
+  // in the domain of what follows, or all differ from run to run.
   bool Start() {
     const Row& row = *rows_[0];
+    if (row.constant_first || choices_.Chance(kAlone)) {
+      Plan plan;
+      return planner_.Alone(row, &plan) && place_(plan) >= 0 && Continue(1);
+    }
     int rank = static_cast<int>(choices_.Below(kMaxRank + 1));
     if (!row.TakesRank(rank)) return false;
     DType dtype = planner_.ChooseType(row.input_types);
-    return Extend(0, builder_.AddInput(choices_, dtype, DrawShape(choices_, rank, kMostElements)));
+    int64_t most = choices_.Chance(kFew) ? 2 : kMostElements;
+    return Extend(0, builder_.AddInput(choices_, dtype, DrawShape(choices_, rank, most)));
   }
   // Operators k.. behind an output of the newest node.
   bool Continue(size_t k) {
@@ -112,6 +119,10 @@ std::vector<End> Read(const Row& row) {
   std::vector<End> ends;
   int count = spec.draw ? 1 : std::max(1, spec.MinInputs());
   for (int i = 0; i < count; ++i) {
+    if (i == 0 && row.constant_first) {
+      ends.push_back({});
+      continue;
+    }
     End end{i == 0 ? row.input_types : spec.InputAt(i).types, 0};
     for (int rank = 0; rank <= kMaxRank; ++rank) {
       for (const std::vector<int8_t>& ranks : row.ranks[rank]) {
@@ -139,7 +150,7 @@ int OpsetOf(const GenOptions& options) {
 
 Links FeasibleLinks(const GenOptions& options) {
   std::shared_ptr<const Palette> palette =
-      Palette::Of(OpsetOf(options), options.ops, options.exclude, options.even);
+      Palette::Of(OpsetOf(options), options.ops, options.exclude, options.even, options.anything);
   const std::vector<const Row*>& rows = palette->All().rows;
   std::vector<std::vector<End>> made, read;
   for (const Row* row : rows) {
@@ -177,14 +188,26 @@ namespace {
 // Computed once for options that leave the same rows and types.
 std::shared_ptr<const Links> KnownLinks(const GenOptions& options) {
   using Key = std::tuple<int, std::vector<std::string>, std::vector<std::string>,
-                         std::vector<std::pair<DType, int>>>;
+                         std::vector<std::pair<DType, int>>, bool>;
   static std::mutex mutex;
   static std::map<Key, std::shared_ptr<const Links>> known;
   std::lock_guard<std::mutex> lock(mutex);
-  auto [it, fresh] =
-      known.emplace(Key{OpsetOf(options), options.ops, options.exclude, options.dtypes}, nullptr);
+  auto [it, fresh] = known.emplace(
+      Key{OpsetOf(options), options.ops, options.exclude, options.dtypes, options.anything},
+      nullptr);
   if (fresh) it->second = std::make_shared<Links>(FeasibleLinks(options));
   return it->second;
+}
+
+// The first operator set from which on models are generated with that operator, or (`newest`) with
+// this version of it.
+int FirstSet(const OpSpec& spec, bool newest) {
+  for (int opset = kFirstGeneratedOpset; opset < kNewestOpset; ++opset) {
+    if (spec.domain == kMlDomain && opset < kFirstMlOpset) continue;
+    const OpSpec* row = FindOp(spec.domain, spec.name, VersionOf(spec.domain, opset));
+    if (row && (newest ? row == &spec : row->Generated())) return opset;
+  }
+  return kNewestOpset;
 }
 
 // The place of `i` in a permutation of [0, n) that `seed` decides.
@@ -196,11 +219,18 @@ uint64_t Permuted(uint64_t i, uint64_t n, uint64_t seed) {
 
 }  // namespace
 
+namespace {
+// As corpus/sequences.h names operators.
+std::string Qualified(const OpSpec& spec) {
+  return spec.domain.empty() ? spec.name : spec.domain + "." + spec.name;
+}
+}  // namespace
+
 const std::vector<std::pair<std::string, std::string>>& FeasiblePairs() {
   static const std::vector<std::pair<std::string, std::string>> pairs = [] {
     std::set<std::pair<std::string, std::string>> names;
     for (const Link& l : KnownLinks(GenOptions::Profile("everything").value())->all)
-      names.insert({l.from->name, l.to->name});
+      names.insert({Qualified(*l.from), Qualified(*l.to)});
     return std::vector<std::pair<std::string, std::string>>(names.begin(), names.end());
   }();
   return pairs;
@@ -214,6 +244,9 @@ void WantLink(GenOptions* options, uint64_t seed, uint64_t index) {
   i = i < pairs ? Permuted(i, pairs, round) : pairs + Permuted(i - pairs, n - pairs, round);
   const Link& link = links->all[i];
   options->sequence = {link.from->name, link.to->name};
+  // An operator set that has both: in every other round as they are in the newest one.
+  bool newest = index / n % 2 != 0;
+  options->oldest = std::max(FirstSet(*link.from, newest), FirstSet(*link.to, newest));
   options->link = link.dtype;
   options->plans = kPlansOfLink;
 }

@@ -50,7 +50,7 @@ int Pieces(Sketch& s, int x) {
   std::vector<int> inputs = {x};
   bool keep = true;
   uint64_t how = s.choices().Below(3);
-  if (how == 0) inputs.push_back(Place(s, s.choices().Between(1, n)));
+  if (how == 0 && n > 1) inputs.push_back(Place(s, s.choices().Between(1, n - 1)));
   if (how == 1 && n > 1) inputs.push_back(s.Vector({1, n - 1}));
   if (inputs.size() == 1) keep = s.choices().Chance(0.5);
   int list = s.Node("SplitToSequence", inputs, {{"axis", axis}, {"keepdims", keep ? 1 : 0}});

@@ -351,9 +351,10 @@ bool DrawAttention(Choices& choices, Draft& d) {
   Shape q = d.shape(kQ);
   if (q.size() != 3 && q.size() != 4) return false;
   const bool split = q.size() == 4;
+  // Of one key alone the softmax is 1, whatever the queries are.
   const int64_t heads = split ? q[1] : DrawDivisor(choices, q[2]),
                 kv_heads = DrawDivisor(choices, heads), rows = q[split ? 2 : 1],
-                size = split ? q[3] : q[2] / heads, length = DrawExtent(choices, 6),
+                size = split ? q[3] : q[2] / heads, length = 1 + DrawExtent(choices, 5),
                 v_size = choices.Chance(0.6) ? size : DrawExtent(choices, 6);
   auto shape = [&](int64_t n) {
     return split ? Shape{q[0], kv_heads, length, n} : Shape{q[0], length, kv_heads * n};

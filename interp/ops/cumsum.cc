@@ -64,7 +64,11 @@ bool DrawCumSum(Choices& choices, Draft& d) {
   d.attrs.clear();
   int rank = static_cast<int>(d.inputs[0].dims.size());
   if (rank == 0) return false;
-  d.SetConstant(1, Tensor::Ints({}, {DrawAxis(choices, d, rank)}));
+  // One that has something to add up: the others are all alike.
+  int64_t axis = DrawAxis(choices, d, rank);
+  if (d.concrete(0) && d.shape(0)[static_cast<size_t>(axis < 0 ? axis + rank : axis)] < 2)
+    return false;
+  d.SetConstant(1, Tensor::Ints({}, {axis}));
   if (choices.Chance(0.4)) d.Set("exclusive", int64_t{1});
   if (choices.Chance(0.4)) d.Set("reverse", int64_t{1});
   return true;

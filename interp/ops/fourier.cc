@@ -232,6 +232,7 @@ bool DrawDft(Choices& choices, Draft& d) {
   Ask(d, 0, d.inputs[0].dtype, x);
   const bool by_input = AxisInput(*d.spec) >= 0;
   const int64_t axis = choices.Between(1, rank - 2), otherwise = by_input ? rank - 2 : 1;
+  if (x[axis] < 2) return false;  // the same along any axis
   const bool inverse = choices.Chance(0.3);
   // The spectrum of a real signal is half of one.
   const bool onesided = !inverse && x.back() == 1 && choices.Chance(0.5);
