@@ -124,8 +124,10 @@ class GraphBuilder {
   std::vector<int> Order(int first = 0) const;  // of the nodes from `first` on
   std::vector<int> OutputIds() const;
   std::vector<bool> SurelySeen(const std::vector<int>& order) const;
-  // Does an output change, or is there none, when this leaf does? If not: the last value that does.
-  bool Noticed(int leaf, int way, const std::vector<int>& order, int* last) const;
+  // Does an output or a value that is surely seen change, or is there none, when this leaf does? If
+  // not: the last value that does.
+  bool Noticed(int leaf, int way, const std::vector<int>& order, const std::vector<bool>& seen,
+               int* last) const;
 
   int opset_;
   ValueLimits limits_;

@@ -28,6 +28,12 @@ Demand DemandOf(const OpSpec& spec, int input, DType dtype) {
   return {{safe.lo, safe.hi, safe.nonzero}, safe.constant};
 }
 
+bool SumsOrMultiplies(const OpSpec& spec) {
+  return spec.accuracy == Accuracy::kReduction ||
+         (spec.accuracy == Accuracy::kRounding && spec.Has(kCommutative | kBroadcasts) &&
+          !spec.Has(kDiscontinuous));
+}
+
 bool TypeOnly(const OpSpec& spec, int input) {
   return input > 0 && (spec.name == "CastLike" || spec.name == "Dropout");
 }
@@ -247,15 +253,23 @@ Tensor Altered(const Tensor& t, int way) {
     for (std::string& s : out.mutable_strings()) s += way == 0 ? "q" : " Q";
     return out;
   }
+  // Not all in one direction: a common shift or factor is what many operators take away again.
+  uint64_t state = Mix(static_cast<uint64_t>(way));
+  auto moved = [&](double v) {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return v + (state >> 63 != 0 ? 1 : -1) * (0.1 + 0.4 * std::fabs(v));
+  };
+  if (IsFloat(t.dtype()) && t.element_bytes() == sizeof(double)) {
+    double* data = out.mutable_data<double>();
+    for (int64_t i = 0; i < t.size(); ++i) data[i] = moved(data[i]);
+    return out;
+  }
   for (int64_t i = 0; i < t.size(); ++i) {
-    // Not all in one direction: a common shift or factor is what many operators take away again.
-    bool up =
-        IsFloat(t.dtype()) ? ((Mix(static_cast<uint64_t>(i)) & 1) != 0) == (way == 0) : way == 0;
-    double v = t.AsDouble(i), sign = up ? 1 : -1;
-    if (t.dtype() == DType::kBool)
-      out.Set(i, 1 - v);
+    double v = t.AsDouble(i);
+    if (IsFloat(t.dtype()))
+      out.Set(i, moved(v));
     else
-      out.Set(i, IsFloat(t.dtype()) ? v + sign * (0.1 + 0.4 * std::fabs(v)) : v + sign);
+      out.Set(i, t.dtype() == DType::kBool ? 1 - v : v + (way == 0 ? 1 : -1));
   }
   return out;
 }

@@ -36,6 +36,9 @@ struct Demand {
 };
 Demand DemandOf(const OpSpec& spec, int input, DType dtype);
 
+// Sums and products depend on all they are made of, element by element.
+bool SumsOrMultiplies(const OpSpec& spec);
+
 // An operand of which the operator wants the type, or which counts in training alone.
 bool TypeOnly(const OpSpec& spec, int input);
 
