@@ -59,7 +59,10 @@ class GraphBuilder {
   // Up to this many nodes, ExposeIdle sees to it that all inputs and weights count.
   static constexpr size_t kMostFollowed = 40;
 
-  GraphBuilder(int opset, const ValueLimits& limits) : opset_(opset), limits_(limits) {}
+  GraphBuilder(int opset, const ValueLimits& limits) : opset_(opset), limits_(limits) {
+    values_.reserve(2 * kMostFollowed);
+    nodes_.reserve(kMostFollowed);
+  }
 
   // From here on, nodes that `capability` does not support are refused. It outlives the builder.
   void LimitTo(const Capability* capability) { capability_ = capability; }

@@ -21,8 +21,7 @@ std::vector<bool> GraphBuilder::SurelySeen(const std::vector<int>& order) const 
     const OpSpec& spec = *n.spec;
     if (!seen[n.outputs[0]] || spec.Has(kReadsShape)) continue;
     const GenValue& out = values_[n.outputs[0]];
-    // A normalization takes shifts and scales of its input away.
-    bool normalizes = spec.FindAttr("epsilon") != nullptr;
+    bool normalizes = Normalizes(spec);
     bool sums = SumsOrMultiplies(spec) && !normalizes && IsFloat(out.dtype);
     bool all = sums || spec.Has(kLayoutOnly);
     // No element of an elementwise function is saturated when all differ from sample to sample.
@@ -72,7 +71,7 @@ bool GraphBuilder::Noticed(int leaf, int way, const std::vector<int>& order,
     if (!r.ok()) return true;
     for (size_t i = 0; i < g.outputs.size(); ++i) {
       const GenValue& v = values_[g.outputs[i]];
-      if (v.name.empty() || SameElements((*r)[i], v.samples[0].wide)) continue;
+      if (v.name.empty() || Alike((*r)[i], v.samples[0].wide)) continue;
       // Another shape is seen, if only in that the readers refuse it.
       if ((*r)[i].shape() != v.samples[0].wide.shape()) return true;
       if (v.uses == 0 || v.exposed || seen[g.outputs[i]]) return true;

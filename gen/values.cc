@@ -34,6 +34,11 @@ bool SumsOrMultiplies(const OpSpec& spec) {
           !spec.Has(kDiscontinuous));
 }
 
+bool Normalizes(const OpSpec& spec) {
+  return spec.FindAttr("epsilon") != nullptr || spec.name.find("Softmax") != std::string::npos ||
+         spec.name == "MeanVarianceNormalization";
+}
+
 bool TypeOnly(const OpSpec& spec, int input) {
   return input > 0 && (spec.name == "CastLike" || spec.name == "Dropout");
 }
@@ -69,13 +74,18 @@ Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> input
 Stats Measure(const Tensor& t) {
   Stats s;
   auto over = [&](auto* data) {
+    if (t.size() == 0) return;
+    double lo = static_cast<double>(data[0]), hi = lo;
+    bool finite = true;
     for (int64_t i = 0; i < t.size(); ++i) {
       double v = static_cast<double>(data[i]);
-      if (i == 0) s.lo = s.hi = v;
-      if (!(std::fabs(v) <= 1e300)) s.finite = false;
-      s.lo = std::min(s.lo, v);
-      s.hi = std::max(s.hi, v);
+      finite &= std::fabs(v) <= 1e300;
+      lo = v < lo ? v : lo;
+      hi = v > hi ? v : hi;
     }
+    s.lo = lo;
+    s.hi = hi;
+    s.finite = finite;
   };
   if (t.store() == Store::kDouble || t.dtype() == DType::kDouble)
     over(t.data<double>());
@@ -152,14 +162,17 @@ Tensor DrawWeight(Choices& choices, DType dtype, const Shape& shape, const Range
                   double scale) {
   Tensor t = Tensor::Make(dtype, shape).value();
   bool half = dtype == DType::kFloat16 || dtype == DType::kBfloat16;
+  if (dtype == DType::kFloat) {
+    float* data = t.mutable_data<float>();
+    for (int64_t i = 0; i < t.size(); ++i)
+      data[i] = static_cast<float>(DrawFloatWeight(choices, range, scale, false));
+    return t;
+  }
   for (int64_t i = 0; i < t.size(); ++i) {
     if (dtype == DType::kString)
       t.mutable_strings()[i] = RandomText(choices);
     else if (dtype == DType::kBool)
       t.Set(i, static_cast<double>(choices.Below(2)));
-    else if (dtype == DType::kFloat)
-      t.mutable_data<float>()[i] =
-          static_cast<float>(DrawFloatWeight(choices, range, scale, false));
     else if (IsFloat(dtype))
       t.Set(i, DrawFloatWeight(choices, range, scale, half));
     else if (IsSmallFloat(dtype))
@@ -173,11 +186,14 @@ Tensor DrawWeight(Choices& choices, DType dtype, const Shape& shape, const Range
 Tensor DrawInput(Choices& choices, DType dtype, const Shape& shape) {
   Tensor t = Tensor::Make(dtype, shape).value();
   bool half = dtype == DType::kFloat16 || dtype == DType::kBfloat16;
+  if (dtype == DType::kFloat) {
+    float* data = t.mutable_data<float>();
+    for (int64_t i = 0; i < t.size(); ++i) data[i] = static_cast<float>(DrawNormal(choices));
+    return t;
+  }
   for (int64_t i = 0; i < t.size(); ++i) {
     if (dtype == DType::kString)
       t.mutable_strings()[i] = RandomText(choices);
-    else if (dtype == DType::kFloat)
-      t.mutable_data<float>()[i] = static_cast<float>(DrawNormal(choices));
     else if (IsFloat(dtype))
       t.Set(i, half ? std::nearbyint(DrawNormal(choices) * 8) / 8 : DrawNormal(choices));
     else if (IsSmallFloat(dtype))
@@ -198,6 +214,17 @@ bool SameElements(const Tensor& a, const Tensor& b) {
   if (a.store() == b.store()) return a.Identical(b);
   for (int64_t i = 0; i < a.size(); ++i) {
     if (a.AsDouble(i) != b.AsDouble(i)) return false;
+  }
+  return true;
+}
+
+bool Alike(const Tensor& a, const Tensor& b) {
+  constexpr double kRounding = 1e-9;
+  bool reals = IsFloat(a.dtype()) && a.element_bytes() == sizeof(double);
+  if (!reals || a.dtype() != b.dtype() || a.shape() != b.shape()) return SameElements(a, b);
+  const double *x = a.data<double>(), *y = b.data<double>();
+  for (int64_t i = 0; i < a.size(); ++i) {
+    if (!(std::fabs(x[i] - y[i]) <= kRounding * std::max(1.0, std::fabs(y[i])))) return false;
   }
   return true;
 }
