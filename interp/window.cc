@@ -28,8 +28,8 @@ std::pair<int64_t, int64_t> Inside(int64_t start, int64_t step, int64_t count, i
 }  // namespace
 
 std::vector<Dim> KernelDims(RuleContext& c, size_t axes, int weights) {
-  IntList list = c.IntsOr("kernel_shape", axes, 1);
   bool given = !c.List("kernel_shape").empty();
+  IntList list = given ? c.IntsOr("kernel_shape", axes, 1) : IntList(axes, 1);
   std::vector<Dim> kernel(axes);
   for (size_t i = 0; i < axes; ++i) kernel[i] = list[i];
   if (weights < 0) {
@@ -57,7 +57,10 @@ WindowDims ReadWindow(RuleContext& c, std::vector<Dim> kernel) {
   RequireWithin(c, w.strides, 1, "strides are in [1, 2^31)");
   RequireWithin(c, w.dilations, 1, "dilations are in [1, 2^31)");
   RequireWithin(c, w.pads, 0, "pads are in [0, 2^31)");
-  std::string auto_pad = c.String("auto_pad");
+  std::string_view auto_pad;
+  if (const AttrValue* given = c.node().Find("auto_pad")) {
+    if (auto text = std::get_if<std::string>(given)) auto_pad = *text;
+  }
   w.same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
   if (w.same || auto_pad == "VALID") {
     for (size_t i = 0; i < w.pads.size(); ++i)
