@@ -179,7 +179,8 @@ std::optional<PadOperands> PadOf(const View& view, int i) {
   if (!view.Is(i, "Pad")) return std::nullopt;
   const Node& n = view.node(i);
   int rank = view.Rank(n.inputs[0]);
-  if (rank < 1) return std::nullopt;
+  // What pads strings is no number.
+  if (rank < 1 || view.ElementType(n.inputs[0]) == DType::kString) return std::nullopt;
   PadOperands p;
   p.mode = n.String("mode", "constant");
   if (view.opset() < 11) {

@@ -59,7 +59,10 @@ class GraphBuilder {
   // Up to this many nodes, ExposeIdle sees to it that all inputs and weights count.
   static constexpr size_t kMostFollowed = 40;
 
-  GraphBuilder(int opset, const ValueLimits& limits) : opset_(opset), limits_(limits) {}
+  GraphBuilder(int opset, const ValueLimits& limits) : opset_(opset), limits_(limits) {
+    values_.reserve(2 * kMostFollowed);
+    nodes_.reserve(kMostFollowed);
+  }
 
   // From here on, nodes that `capability` does not support are refused. It outlives the builder.
   void LimitTo(const Capability* capability) { capability_ = capability; }
@@ -124,8 +127,10 @@ class GraphBuilder {
   std::vector<int> Order(int first = 0) const;  // of the nodes from `first` on
   std::vector<int> OutputIds() const;
   std::vector<bool> SurelySeen(const std::vector<int>& order) const;
-  // Does an output change, or is there none, when this leaf does? If not: the last value that does.
-  bool Noticed(int leaf, int way, const std::vector<int>& order, int* last) const;
+  // Does an output or a value that is surely seen change, or is there none, when this leaf does? If
+  // not: the last value that does.
+  bool Noticed(int leaf, int way, const std::vector<int>& order, const std::vector<bool>& seen,
+               int* last) const;
 
   int opset_;
   ValueLimits limits_;

@@ -11,7 +11,7 @@ const Limits kLimits = Limits::Small();
 }
 
 // Reverse: values on which some output surely depends, because only sums, products and changes of
-// layout lie between.
+// layout lie between, and the inputs and weights that such values are made of.
 std::vector<bool> GraphBuilder::SurelySeen(const std::vector<int>& order) const {
   std::vector<bool> seen(values_.size(), false);
   for (size_t v = 0; v < values_.size(); ++v)
@@ -21,22 +21,27 @@ std::vector<bool> GraphBuilder::SurelySeen(const std::vector<int>& order) const 
     const OpSpec& spec = *n.spec;
     if (!seen[n.outputs[0]] || spec.Has(kReadsShape)) continue;
     const GenValue& out = values_[n.outputs[0]];
-    // A normalization takes shifts and scales of its input away.
-    bool normalizes = spec.FindAttr("epsilon") != nullptr;
-    bool sums = (spec.accuracy == Accuracy::kReduction && !normalizes) ||
-                (spec.accuracy == Accuracy::kRounding && spec.Has(kCommutative));
-    bool all = (sums && IsFloat(out.dtype)) || spec.Has(kLayoutOnly);
+    bool normalizes = Normalizes(spec);
+    bool sums = SumsOrMultiplies(spec) && !normalizes && IsFloat(out.dtype);
+    bool all = sums || spec.Has(kLayoutOnly);
     // No element of an elementwise function is saturated when all differ from sample to sample.
-    bool first = all || (spec.Has(kElementwise) && spec.accuracy == Accuracy::kRounding &&
+    bool first = all || (spec.Has(kElementwise) && !spec.Has(kDiscontinuous) &&
                          AllDiffer(out.samples[0].wide, out.samples[1].wide));
-    for (size_t i = 0; i < n.inputs.size() && (all || (first && i == 0)); ++i) {
-      if (n.inputs[i] >= 0) seen[n.inputs[i]] = true;
+    // The node's trial has shown that what is made depends on each operand as a whole.
+    bool leaves = !n.allow.dull && !normalizes && !spec.Has(kRunsGraphs) && out.varies &&
+                  n.outputs.size() == 1 && !IsList(out.dtype);
+    for (size_t i = 0; i < n.inputs.size(); ++i) {
+      if (n.inputs[i] < 0) continue;
+      bool leaf = values_[n.inputs[i]].kind != GenValue::Kind::kNode && i < 32 &&
+                  (n.values_read >> i & 1) == 0 && !TypeOnly(spec, static_cast<int>(i));
+      if (all || (first && i == 0) || (leaves && leaf)) seen[n.inputs[i]] = true;
     }
   }
   return seen;
 }
 
-bool GraphBuilder::Noticed(int leaf, int way, const std::vector<int>& order, int* last) const {
+bool GraphBuilder::Noticed(int leaf, int way, const std::vector<int>& order,
+                           const std::vector<bool>& seen, int* last) const {
   std::vector<std::pair<int, Tensor>> changed;
   changed.push_back({leaf, Altered(values_[leaf].samples[0].wide, way)});
   auto value = [&](int id) -> const Tensor* {
@@ -66,10 +71,10 @@ bool GraphBuilder::Noticed(int leaf, int way, const std::vector<int>& order, int
     if (!r.ok()) return true;
     for (size_t i = 0; i < g.outputs.size(); ++i) {
       const GenValue& v = values_[g.outputs[i]];
-      if (v.name.empty() || SameElements((*r)[i], v.samples[0].wide)) continue;
+      if (v.name.empty() || Alike((*r)[i], v.samples[0].wide)) continue;
       // Another shape is seen, if only in that the readers refuse it.
       if ((*r)[i].shape() != v.samples[0].wide.shape()) return true;
-      if (v.uses == 0 || v.exposed) return true;
+      if (v.uses == 0 || v.exposed || seen[g.outputs[i]]) return true;
       changed.push_back({g.outputs[i], std::move((*r)[i])});
     }
   }
@@ -86,7 +91,7 @@ void GraphBuilder::ExposeIdle() {
   for (size_t v = 0; v < values_.size(); ++v) {
     int id = static_cast<int>(v), last = id;
     if (values_[v].kind == GenValue::Kind::kNode || values_[v].uses == 0 || seen[v]) continue;
-    if (Noticed(id, 0, order, &last) || Noticed(id, 1, order, &last)) continue;
+    if (Noticed(id, 0, order, seen, &last) || Noticed(id, 1, order, seen, &last)) continue;
     if (last != id && !IsList(values_[last].dtype)) values_[last].exposed = true;
   }
 }

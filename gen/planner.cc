@@ -111,7 +111,8 @@ void Planner::Start(const Row& row, Plan* plan) {
   plan->operands.assign(inputs, {});
   plan->types.clear();
   bound_.clear();
-  problem_ = Problem();
+  problem_.want = nullptr;
+  problem_.attributes.clear();
   problem_.spec = &spec;
   problem_.node = &plan->node;
   problem_.max_elements = max_elements_;

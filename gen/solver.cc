@@ -8,7 +8,9 @@ namespace {
 constexpr int kRestarts = 4;
 constexpr int kGuesses = 2;         // of one unknown, before those at hand and its interval
 constexpr int kAtHand = 5;          // extents at hand that are tried for one unknown
+constexpr int kAtHandForAttribute = 2;
 constexpr int kBisections = 24;     // rule runs for one unknown
+constexpr double kExtentsFirst = 0.75;
 constexpr int kMostRuns = 90;       // of the rule for one problem
 constexpr int64_t kMaxExtent = 64;  // of a solved extent
 
@@ -16,6 +18,7 @@ struct Unknown {
   Dim* slot;
   Dim given, range;          // as it came, and as it is searched
   const AttrDomain* domain;  // null: an extent
+  const TypeInfo* of;        // whose extent
   int64_t hint;              // the extent on this axis of a type that may be alike; 0: none
 };
 
@@ -98,7 +101,7 @@ class Search {
           continue;
         }
         bool alike = like && like->dims.size() == t.dims.size();
-        Add(&d, Dim(std::max<int64_t>(d.lo(), 1), std::min(d.hi(), kMaxExtent)), nullptr,
+        Add(&d, Dim(std::max<int64_t>(d.lo(), 1), std::min(d.hi(), kMaxExtent)), nullptr, &t,
             alike ? like->dims[i].value() : 0);
       }
       if (unknowns_.size() > begin) groups_.push_back({begin, unknowns_.size()});
@@ -107,14 +110,14 @@ class Search {
       const AttrSpec* attr = problem_.spec->FindAttr(name);
       size_t begin = unknowns_.size();
       for (Dim& d : list) {
-        if (!d.known()) Add(&d, d, attr ? &attr->domain : nullptr, 0);
+        if (!d.known()) Add(&d, d, attr ? &attr->domain : nullptr, nullptr, 0);
       }
       if (unknowns_.size() > begin) groups_.push_back({begin, unknowns_.size()});
     }
     fixed_ = known_.size();
   }
-  void Add(Dim* slot, Dim range, const AttrDomain* domain, int64_t hint) {
-    unknowns_.push_back({slot, *slot, range, domain, hint});
+  void Add(Dim* slot, Dim range, const AttrDomain* domain, const TypeInfo* of, int64_t hint) {
+    unknowns_.push_back({slot, *slot, range, domain, of, hint});
     *slot = range;
   }
 
@@ -127,6 +130,12 @@ class Search {
   // The last run of the rule saw every unknown as it is.
   bool Attempt() {
     choices_.Shuffle(groups_);
+    // Attributes can give way to extents, and hardly the other way round.
+    if (choices_.Chance(kExtentsFirst)) {
+      std::stable_partition(groups_.begin(), groups_.end(), [&](const Group& g) {
+        return !unknowns_[g.begin].domain;
+      });
+    }
     for (const Group& g : groups_) {
       if (!GuessGroup(g) && !FixEach(g)) return false;
     }
@@ -161,49 +170,75 @@ class Search {
   void Guess(Unknown& u) {
     Dim r = u.range;
     *u.slot = u.domain ? DrawInteger(choices_, *u.domain, r.lo(), r.hi())
-                       : DrawExtent(choices_, r.lo(), r.hi(), known_);
+                       : DrawExtent(choices_, r.lo(), std::min(r.hi(), Room(u)), known_);
+  }
+  // The largest extent that leaves the tensor within its size, whatever the other ones come to.
+  int64_t Room(const Unknown& u) const {
+    int64_t others = 1;
+    for (const Dim& d : u.of->dims) {
+      if (&d != u.slot) others *= std::clamp<int64_t>(d.lo(), 1, problem_.max_elements);
+      others = std::min(others, problem_.max_elements);
+    }
+    return std::max(u.range.lo(), problem_.max_elements / others);
   }
   bool Fix(Unknown& u) {
     for (int i = 0; i < (u.domain ? kGuesses : 1); ++i) {
       Guess(u);
       if (Holds()) return Remember(u);
     }
-    return (TryAtHand(u) || Bisect(u)) && Remember(u);
+    return (TryLeast(u) || TryAtHand(u) || Bisect(u)) && Remember(u);
   }
-  // An extent that is not free mostly has to equal another.
+  // Strides, dilations and pads that don't fit are mostly too large.
+  bool TryLeast(Unknown& u) {
+    if (!u.domain || u.slot->value() == u.range.lo() || !assay::Holds(*u.domain, u.range.lo()))
+      return false;
+    *u.slot = u.range.lo();
+    return Holds();
+  }
+  // An extent that is not free mostly has to equal another: that on the same axis, or one that was
+  // found lately.
   bool TryAtHand(Unknown& u) {
-    if (u.domain) return false;
-    int tries = 0;
-    for (size_t i = 0; i < known_.size() && tries < kAtHand; ++i) {
-      int64_t v = known_[i];
-      bool seen = std::find(known_.begin(), known_.begin() + static_cast<ptrdiff_t>(i), v) !=
-                  known_.begin() + static_cast<ptrdiff_t>(i);
-      if (seen || v < u.range.lo() || v > u.range.hi()) continue;
+    const int64_t guessed = u.slot->value();
+    const int64_t most = u.domain ? u.range.hi() : std::min(u.range.hi(), Room(u));
+    auto may_be = [&](int64_t v) {
+      return v >= u.range.lo() && v <= most && v != guessed &&
+             (!u.domain || assay::Holds(*u.domain, v));
+    };
+    if (may_be(u.hint)) {
+      *u.slot = u.hint;
+      if (Holds()) return true;
+    }
+    int tries = 0, enough = u.domain ? kAtHandForAttribute : kAtHand;
+    for (auto v = known_.rbegin(); v != known_.rend() && tries < enough; ++v) {
+      if (!may_be(*v) || *v == u.hint || std::find(known_.rbegin(), v, *v) != v) continue;
       ++tries;
-      *u.slot = v;
+      *u.slot = *v;
       if (Holds()) return true;
     }
     return false;
   }
-  // Depth-first over halves of the interval in random order.
+  // Depth-first over halves of the interval in random order. That the whole of it may hold is what
+  // the search has come from.
   bool Bisect(Unknown& u) {
-    open_.assign(1, u.range);
+    open_.clear();
+    Split(u.range);
     for (int runs = 0; !open_.empty() && runs < kBisections; ++runs) {
       Dim d = open_.back();
       open_.pop_back();
       *u.slot = d;
       if (!Holds()) continue;
-      if (d.known()) {
-        if (!u.domain || assay::Holds(*u.domain, d.value())) return true;
-        continue;
-      }
-      int64_t middle = d.lo() + (d.hi() - d.lo()) / 2;
-      Dim low(d.lo(), middle), high(middle + 1, d.hi());
-      bool low_first = choices_.Chance(0.6);
-      open_.push_back(low_first ? high : low);
-      open_.push_back(low_first ? low : high);
+      if (d.known() && (!u.domain || assay::Holds(*u.domain, d.value()))) return true;
+      Split(d);
     }
     return false;
+  }
+  void Split(Dim d) {
+    if (d.known()) return;
+    int64_t middle = d.lo() + (d.hi() - d.lo()) / 2;
+    Dim low(d.lo(), middle), high(middle + 1, d.hi());
+    bool low_first = choices_.Chance(0.6);
+    open_.push_back(low_first ? high : low);
+    open_.push_back(low_first ? low : high);
   }
   bool Remember(const Unknown& u) {
     if (!u.domain || u.slot->value() > 1) known_.push_back(u.slot->value());
@@ -243,15 +278,18 @@ RuleChecker::RuleChecker(const Problem& p)
 }
 
 Truth RuleChecker::Run() {
-  context_.Restart();
-  p_.spec->rule(context_);
-  if (context_.failed()) return Truth::kFalse;
-  Truth all = context_.maybe() ? Truth::kMaybe : Truth::kTrue;
+  Truth all = Truth::kTrue;
+  // Before the rule: cheaper.
   for (size_t i = 0; i < inputs_.size(); ++i) {
     if (i < p_.values.size() && p_.values[i]) continue;  // given, be it empty
     const TypeInfo* t = inputs_[i];
     if (t && !t->dims.empty()) all = all && CheckSize(*t, p_.max_elements);
+    if (all == Truth::kFalse) return all;
   }
+  context_.Restart();
+  p_.spec->rule(context_);
+  if (context_.failed()) return Truth::kFalse;
+  if (context_.maybe()) all = Truth::kMaybe;
   const std::vector<TypeInfo>& out = types();
   for (size_t i = 0; i < out.size() && all != Truth::kFalse; ++i) {
     if (context_.WantsOutput(static_cast<int>(i))) all = all && CheckSize(out[i], p_.max_elements);

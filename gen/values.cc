@@ -28,6 +28,17 @@ Demand DemandOf(const OpSpec& spec, int input, DType dtype) {
   return {{safe.lo, safe.hi, safe.nonzero}, safe.constant};
 }
 
+bool SumsOrMultiplies(const OpSpec& spec) {
+  return spec.accuracy == Accuracy::kReduction ||
+         (spec.accuracy == Accuracy::kRounding && spec.Has(kCommutative | kBroadcasts) &&
+          !spec.Has(kDiscontinuous));
+}
+
+bool Normalizes(const OpSpec& spec) {
+  return spec.FindAttr("epsilon") != nullptr || spec.name.find("Softmax") != std::string::npos ||
+         spec.name == "MeanVarianceNormalization";
+}
+
 bool TypeOnly(const OpSpec& spec, int input) {
   return input > 0 && (spec.name == "CastLike" || spec.name == "Dropout");
 }
@@ -63,13 +74,18 @@ Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> input
 Stats Measure(const Tensor& t) {
   Stats s;
   auto over = [&](auto* data) {
+    if (t.size() == 0) return;
+    double lo = static_cast<double>(data[0]), hi = lo;
+    bool finite = true;
     for (int64_t i = 0; i < t.size(); ++i) {
       double v = static_cast<double>(data[i]);
-      if (i == 0) s.lo = s.hi = v;
-      if (!(std::fabs(v) <= 1e300)) s.finite = false;
-      s.lo = std::min(s.lo, v);
-      s.hi = std::max(s.hi, v);
+      finite &= std::fabs(v) <= 1e300;
+      lo = v < lo ? v : lo;
+      hi = v > hi ? v : hi;
     }
+    s.lo = lo;
+    s.hi = hi;
+    s.finite = finite;
   };
   if (t.store() == Store::kDouble || t.dtype() == DType::kDouble)
     over(t.data<double>());
@@ -146,14 +162,17 @@ Tensor DrawWeight(Choices& choices, DType dtype, const Shape& shape, const Range
                   double scale) {
   Tensor t = Tensor::Make(dtype, shape).value();
   bool half = dtype == DType::kFloat16 || dtype == DType::kBfloat16;
+  if (dtype == DType::kFloat) {
+    float* data = t.mutable_data<float>();
+    for (int64_t i = 0; i < t.size(); ++i)
+      data[i] = static_cast<float>(DrawFloatWeight(choices, range, scale, false));
+    return t;
+  }
   for (int64_t i = 0; i < t.size(); ++i) {
     if (dtype == DType::kString)
       t.mutable_strings()[i] = RandomText(choices);
     else if (dtype == DType::kBool)
       t.Set(i, static_cast<double>(choices.Below(2)));
-    else if (dtype == DType::kFloat)
-      t.mutable_data<float>()[i] =
-          static_cast<float>(DrawFloatWeight(choices, range, scale, false));
     else if (IsFloat(dtype))
       t.Set(i, DrawFloatWeight(choices, range, scale, half));
     else if (IsSmallFloat(dtype))
@@ -167,11 +186,14 @@ Tensor DrawWeight(Choices& choices, DType dtype, const Shape& shape, const Range
 Tensor DrawInput(Choices& choices, DType dtype, const Shape& shape) {
   Tensor t = Tensor::Make(dtype, shape).value();
   bool half = dtype == DType::kFloat16 || dtype == DType::kBfloat16;
+  if (dtype == DType::kFloat) {
+    float* data = t.mutable_data<float>();
+    for (int64_t i = 0; i < t.size(); ++i) data[i] = static_cast<float>(DrawNormal(choices));
+    return t;
+  }
   for (int64_t i = 0; i < t.size(); ++i) {
     if (dtype == DType::kString)
       t.mutable_strings()[i] = RandomText(choices);
-    else if (dtype == DType::kFloat)
-      t.mutable_data<float>()[i] = static_cast<float>(DrawNormal(choices));
     else if (IsFloat(dtype))
       t.Set(i, half ? std::nearbyint(DrawNormal(choices) * 8) / 8 : DrawNormal(choices));
     else if (IsSmallFloat(dtype))
@@ -192,6 +214,17 @@ bool SameElements(const Tensor& a, const Tensor& b) {
   if (a.store() == b.store()) return a.Identical(b);
   for (int64_t i = 0; i < a.size(); ++i) {
     if (a.AsDouble(i) != b.AsDouble(i)) return false;
+  }
+  return true;
+}
+
+bool Alike(const Tensor& a, const Tensor& b) {
+  constexpr double kRounding = 1e-9;
+  bool reals = IsFloat(a.dtype()) && a.element_bytes() == sizeof(double);
+  if (!reals || a.dtype() != b.dtype() || a.shape() != b.shape()) return SameElements(a, b);
+  const double *x = a.data<double>(), *y = b.data<double>();
+  for (int64_t i = 0; i < a.size(); ++i) {
+    if (!(std::fabs(x[i] - y[i]) <= kRounding * std::max(1.0, std::fabs(y[i])))) return false;
   }
   return true;
 }
@@ -247,15 +280,23 @@ Tensor Altered(const Tensor& t, int way) {
     for (std::string& s : out.mutable_strings()) s += way == 0 ? "q" : " Q";
     return out;
   }
+  // Not all in one direction: a common shift or factor is what many operators take away again.
+  uint64_t state = Mix(static_cast<uint64_t>(way));
+  auto moved = [&](double v) {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    return v + (state >> 63 != 0 ? 1 : -1) * (0.1 + 0.4 * std::fabs(v));
+  };
+  if (IsFloat(t.dtype()) && t.element_bytes() == sizeof(double)) {
+    double* data = out.mutable_data<double>();
+    for (int64_t i = 0; i < t.size(); ++i) data[i] = moved(data[i]);
+    return out;
+  }
   for (int64_t i = 0; i < t.size(); ++i) {
-    // Not all in one direction: a common shift or factor is what many operators take away again.
-    bool up =
-        IsFloat(t.dtype()) ? ((Mix(static_cast<uint64_t>(i)) & 1) != 0) == (way == 0) : way == 0;
-    double v = t.AsDouble(i), sign = up ? 1 : -1;
-    if (t.dtype() == DType::kBool)
-      out.Set(i, 1 - v);
+    double v = t.AsDouble(i);
+    if (IsFloat(t.dtype()))
+      out.Set(i, moved(v));
     else
-      out.Set(i, IsFloat(t.dtype()) ? v + sign * (0.1 + 0.4 * std::fabs(v)) : v + sign);
+      out.Set(i, t.dtype() == DType::kBool ? 1 - v : v + (way == 0 ? 1 : -1));
   }
   return out;
 }

@@ -36,6 +36,11 @@ struct Demand {
 };
 Demand DemandOf(const OpSpec& spec, int input, DType dtype);
 
+// Sums and products depend on all they are made of, element by element.
+bool SumsOrMultiplies(const OpSpec& spec);
+// Takes common shifts or scales of its input away, as normalizations do.
+bool Normalizes(const OpSpec& spec);
+
 // An operand of which the operator wants the type, or which counts in training alone.
 bool TypeOnly(const OpSpec& spec, int input);
 
@@ -75,5 +80,7 @@ Tensor Altered(const Tensor& t, int way);
 // Floats of the same shape without an equal pair.
 bool AllDiffer(const Tensor& a, const Tensor& b);
 bool SameElements(const Tensor& a, const Tensor& b);
+// The same but for what rounding makes of floats in double.
+bool Alike(const Tensor& a, const Tensor& b);
 
 }  // namespace assay

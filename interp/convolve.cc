@@ -5,6 +5,7 @@
 #include "interp/depthwise.h"
 #include "interp/kernels_panel.h"
 #include "interp/kernels_parallel.h"
+#include "interp/kernels_vector.h"
 
 namespace assay {
 namespace {
@@ -222,6 +223,36 @@ Status ConvolveByMaps(KernelContext& c, const ConvShape& s, const std::function<
   return {};
 }
 
+// A convolution of so few multiply-adds that panels would take longer to make than to multiply. Its sums are the chains
+// that panels make: the same bits.
+constexpr int64_t kFewProducts = 1 << 13;
+
+template <class T>
+void ConvolveDirectly(const ConvShape& s, const T* x, const T* w, const T* start, const Bounds* bounds, T* y) {
+  const std::vector<TapLine> lines = TapLines(s.axes);
+  const int64_t stride = s.axes.back().stride;
+  for (int64_t i = 0; i < s.batch * s.maps; ++i, y += s.out_size) {
+    int64_t map = i % s.maps;
+    const T* in = x + (i / s.maps * s.channels + map / s.group_maps() * s.group_channels()) * s.in_size;
+    const T* weights = w + map * s.depth();
+    std::fill_n(y, s.out_size, start[map]);
+    for (int64_t c = 0; c < s.group_channels(); ++c, in += s.in_size, weights += s.kernel_size) {
+      for (const TapLine& line : lines) {
+        const T* from = in + line.from;
+        const T factor = weights[line.tap];
+        for (int64_t o = 0; o < line.n; ++o) y[line.to + o] = MultiplyAdd(factor, from[o * stride], y[line.to + o]);
+      }
+    }
+    if (!bounds) continue;
+    for (int64_t o = 0; o < s.out_size; ++o) y[o] = ScalarMin(ScalarMax(y[o], T(bounds->lo)), T(bounds->hi));
+  }
+}
+// Sums of up to 8192 products of residues are exact in double.
+void ConvolveDirectly(const ConvShape& s, const Fp* x, const Fp* w, const Fp* start, const Bounds*, Fp* y) {
+  ConvolveDirectly(s, &x->r, &w->r, &start->r, nullptr, &y->r);
+  for (int64_t i = 0; i < s.batch * s.maps * s.out_size; ++i) y[i] = Fp::Reduce(y[i].r);
+}
+
 }  // namespace
 
 template <class T>
@@ -229,6 +260,10 @@ Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, co
   if (s.batch == 0 || s.maps == 0 || s.out_size == 0) return {};
   std::vector<T> zeros(bias ? 0 : static_cast<size_t>(s.maps), T(0));
   const T* start = bias ? bias : zeros.data();
+  if (ElementCount({s.batch * s.maps, s.out_size, s.depth()}) <= kFewProducts) {
+    ConvolveDirectly(s, x, w, start, c.bounds(), y);
+    return {};
+  }
   bool pointwise = IsPointwise(s);
   if (!pointwise && s.group_channels() == 1 && s.kernel_size < 8192) {
     for (int64_t n = 0; n < s.batch; ++n)
@@ -266,12 +301,14 @@ void ConvRule(RuleContext& c, int x, int w, int bias, DType out) {
   Dim group = c.Int("group"), maps = c.In(w, 0);
   c.Require(group >= Dim(1), "group is at least 1");
   c.Require(c.In(x, 1) == group * c.In(w, 1), "the input's channels are group times the weights'");
+  c.Require(Divides(group, c.In(x, 1)), "group divides the input channels");
   c.Require(Divides(group, maps), "group divides the output channels");
   if (c.Has(bias) && c.Ranked(bias)) {
     c.Require(c.Rank(bias) == 1, "the bias is [M]");
     c.Require(c.In(bias, 0) == maps, "the bias is [M]");
   }
   std::vector<Dim> y = {c.In(x, 0), maps};
+  y.reserve(static_cast<size_t>(rank));
   std::vector<Dim> in(c.Dims(x).begin() + 2, c.Dims(x).end());
   for (const Dim& d : WindowPositions(c, in, window, false)) y.push_back(d);
   c.Out(0, out, std::move(y));

@@ -55,6 +55,8 @@ Dim FloorDiv(Dim a, Dim b) {
     if (a.defined() && b.defined() && b.lo() == 0 && b.hi() > 0) return FloorDiv(a, Dim(1, b.hi()));
     return Dim::Undefined();
   }
+  // What most rules ask: it falls with the divisor and grows with the dividend.
+  if (a.lo() >= 0 && b.lo() > 0) return a.known() && b.known() ? Dim(a.lo() / b.lo()) : Dim(a.lo() / b.hi(), a.hi() / b.lo());
   int64_t p[4] = {FloorDivInt(a.lo(), b.lo()), FloorDivInt(a.lo(), b.hi()), FloorDivInt(a.hi(), b.lo()),
                   FloorDivInt(a.hi(), b.hi())};
   return Dim(*std::min_element(p, p + 4), *std::max_element(p, p + 4));

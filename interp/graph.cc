@@ -4,12 +4,6 @@
 
 namespace assay {
 
-const AttrValue* Node::Find(std::string_view attr) const {
-  for (const Attribute& a : attrs) {
-    if (a.name == attr) return &a.value;
-  }
-  return nullptr;
-}
 int64_t Node::Int(std::string_view attr, int64_t otherwise) const {
   const AttrValue* v = Find(attr);
   const int64_t* i = v ? std::get_if<int64_t>(v) : nullptr;

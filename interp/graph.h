@@ -47,7 +47,12 @@ struct Node {
   std::vector<Attribute> attrs;  // in file order
   std::string extra;             // serialized remainder of the NodeProto
 
-  const AttrValue* Find(std::string_view attr) const;  // nullptr when absent
+  const AttrValue* Find(std::string_view attr) const {  // nullptr when absent
+    for (const Attribute& a : attrs) {
+      if (a.name == attr) return &a.value;
+    }
+    return nullptr;
+  }
   int64_t Int(std::string_view attr, int64_t otherwise) const;
   float Float(std::string_view attr, float otherwise) const;
   std::string String(std::string_view attr, std::string_view otherwise) const;

@@ -1,6 +1,7 @@
 // Vectors of 32 bytes, for kernels that keep sums in registers by hand.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -29,6 +30,16 @@ inline void StoreVector(T* p, Vector<T> v) {
 template <class T>
 inline Vector<T> FillVector(T x) {
   return Vector<T>{} + x;
+}
+
+// a * b + c of one element, rounded once where the processor can.
+template <class T>
+inline T MultiplyAdd(T a, T b, T c) {
+#ifdef __FMA__
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
 }
 
 }  // namespace assay

@@ -13,10 +13,12 @@ constexpr int64_t kTile = 16;
 
 template <class T>
 void CopyRun(const T* from, T* to, int64_t n) {
-  if (n == 1)
-    *to = *from;
-  else
+  constexpr int64_t kFew = 16;  // a call of memmove takes longer
+  if (n > kFew) {
     std::copy_n(from, n, to);
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) to[i] = from[i];
 }
 
 void EraseAxis(Walk& w, size_t k) {
@@ -92,6 +94,7 @@ void Copy(const T* from, T* to, Walk w) {
   if (from_step == 1 && to_step == 1) {
     constexpr int64_t kPart = 1 << 14;  // elements worth a thread
     ForEachPlace(w, [&](int64_t f, int64_t t) {
+      if (n <= kPart) return CopyRun(from + f, to + t, n);
       ParallelRanges(n, kPart, [&](int64_t begin, int64_t end) { CopyRun(from + f + begin, to + t + begin, end - begin); });
     });
     return;

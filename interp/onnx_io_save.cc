@@ -231,9 +231,8 @@ template <class Proto>
 Result<std::string> ToBytes(const Proto& p) {
   size_t size = p.ByteSizeLong();
   if (size > INT_MAX) return TooLarge(static_cast<int64_t>(size));
-  std::string bytes;
-  bytes.reserve(size);
-  p.AppendToString(&bytes);
+  std::string bytes(size, '\0');
+  p.SerializeWithCachedSizesToArray(reinterpret_cast<uint8_t*>(bytes.data()));
   return bytes;
 }
 

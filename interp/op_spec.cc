@@ -117,13 +117,6 @@ bool OpSpec::HasDomain() const {
   }
   return false;
 }
-const AttrSpec* OpSpec::FindAttr(std::string_view n) const {
-  for (const AttrSpec& a : attrs) {
-    if (a.name == n) return &a;
-  }
-  return nullptr;
-}
-
 namespace {
 int Least(const std::vector<Formal>& formals) {
   int least = 0;
@@ -136,18 +129,12 @@ int Most(const std::vector<Formal>& formals) {
   if (!formals.empty() && formals.back().arity == Arity::kVariadic) return INT_MAX;
   return static_cast<int>(formals.size());
 }
-const Formal& At(const std::vector<Formal>& formals, int i) {
-  CHECK(!formals.empty());
-  return formals[std::min<size_t>(i, formals.size() - 1)];
-}
 }  // namespace
 
 int OpSpec::MinInputs() const { return Least(inputs); }
 int OpSpec::MaxInputs() const { return Most(inputs); }
 int OpSpec::MinOutputs() const { return Least(outputs); }
 int OpSpec::MaxOutputs() const { return Most(outputs); }
-const Formal& OpSpec::InputAt(int i) const { return At(inputs, i); }
-const Formal& OpSpec::OutputAt(int i) const { return At(outputs, i); }
 
 OpSpec Op(std::string name, int since, std::string domain) {
   OpSpec s;

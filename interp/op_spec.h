@@ -3,6 +3,7 @@
 // Rows live in interp/ops/<family>.cc; each such file defines `std::vector<OpSpec> ops_<family>()`.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -155,13 +156,25 @@ struct OpSpec {
   bool Generated() const { return eval != nullptr && !Has(kNotGenerated) && !Has(kNondeterministic); }
   // Has an input a domain that computed values may leave?
   bool HasDomain() const;
-  const AttrSpec* FindAttr(std::string_view n) const;
+  const AttrSpec* FindAttr(std::string_view n) const {
+    for (const AttrSpec& a : attrs) {
+      if (a.name == n) return &a;
+    }
+    return nullptr;
+  }
   int MinInputs() const;   // index of the last required input + 1
   int MaxInputs() const;   // INT_MAX when variadic
   int MinOutputs() const;
   int MaxOutputs() const;
-  const Formal& InputAt(int i) const;   // variadic formals repeat
-  const Formal& OutputAt(int i) const;
+  // Variadic formals repeat.
+  const Formal& InputAt(int i) const { return At(inputs, i); }
+  const Formal& OutputAt(int i) const { return At(outputs, i); }
+
+ private:
+  static const Formal& At(const std::vector<Formal>& formals, int i) {
+    CHECK(!formals.empty());
+    return formals[std::min<size_t>(static_cast<size_t>(i), formals.size() - 1)];
+  }
 };
 
 OpSpec Op(std::string name, int since, std::string domain = "");

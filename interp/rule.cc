@@ -56,12 +56,6 @@ std::vector<Dim>& UnknownAttrs::operator[](std::string_view name) {
   }
   return entries_.emplace_back(std::string(name), std::vector<Dim>()).second;
 }
-const std::vector<Dim>* UnknownAttrs::Find(std::string_view name) const {
-  for (const Entry& e : entries_) {
-    if (e.first == name) return &e.second;
-  }
-  return nullptr;
-}
 void UnknownAttrs::erase(std::string_view name) {
   std::erase_if(entries_, [&](const Entry& e) { return e.first == name; });
 }
@@ -88,11 +82,6 @@ std::vector<TypeInfo> RuleContext::Body(std::string_view attr, const std::vector
   detail_ = std::string(attr) + ": " + types.error().ToString();
   code_ = types.error().code;
   return {};
-}
-
-Dim RuleContext::In(int i, int axis) const {
-  if (!Has(i) || axis < 0 || axis >= Rank(i)) return Dim::Undefined();
-  return inputs_[i]->dims[axis];
 }
 
 bool RuleContext::KnownInts(int i, std::vector<int64_t>* out) const {
@@ -128,29 +117,32 @@ int64_t RuleContext::IntValue(std::string_view name) const {
   return d.known() ? d.value() : 0;
 }
 
-std::vector<Dim> RuleContext::Ints(std::string_view name) const {
-  if (auto list = overlay_ ? overlay_->Find(name) : nullptr) return *list;
+IntList RuleContext::List(std::string_view name) const {
+  if (auto list = overlay_ ? overlay_->Find(name) : nullptr) return IntList(*list);
   const AttrValue* v = node_.Find(name);
   if (!v) {
     const AttrSpec* a = spec_.FindAttr(name);
-    if (!a || !a->otherwise) return {};
-    v = &*a->otherwise;
+    v = a && a->otherwise ? &*a->otherwise : nullptr;
   }
-  if (auto list = std::get_if<std::vector<int64_t>>(v)) return std::vector<Dim>(list->begin(), list->end());
-  return {};
+  auto list = v ? std::get_if<std::vector<int64_t>>(v) : nullptr;
+  return list ? IntList(*list) : IntList(0, 0);
 }
 
-std::vector<Dim> RuleContext::IntsOr(std::string_view name, size_t count, int64_t otherwise) {
-  std::vector<Dim> v = Ints(name);
-  if (v.empty()) return std::vector<Dim>(count, Dim(otherwise));
-  if (v.size() != count) {
-    if (!failed_) {
-      Require(false, "attribute list length");
-      detail_ = std::string(name) + " has " + std::to_string(count) + " entries; got " + std::to_string(v.size());
-    }
-    return std::vector<Dim>(count, Dim(otherwise));
+std::vector<Dim> RuleContext::Ints(std::string_view name) const {
+  IntList list = List(name);
+  std::vector<Dim> dims(list.size());
+  for (size_t i = 0; i < dims.size(); ++i) dims[i] = list[i];
+  return dims;
+}
+
+IntList RuleContext::IntsOr(std::string_view name, size_t count, int64_t otherwise) {
+  IntList list = List(name);
+  if (list.size() == count) return list;
+  if (!list.empty() && !failed_) {
+    Require(false, "attribute list length");
+    detail_ = std::string(name) + " has " + std::to_string(count) + " entries; got " + std::to_string(list.size());
   }
-  return v;
+  return IntList(count, otherwise);
 }
 
 float RuleContext::Float(std::string_view name) const {
@@ -174,16 +166,6 @@ int RuleContext::Axis(int64_t axis, int rank, const char* label) {
   bool fits = axis >= -rank && axis < rank;
   Require(fits, label);
   return fits ? static_cast<int>(axis < 0 ? axis + rank : axis) : 0;
-}
-
-void RuleContext::Require(Truth t, const char* label) {
-  if (failed_ || t == Truth::kTrue) return;
-  if (t == Truth::kMaybe) {
-    maybe_ = true;
-    return;
-  }
-  failed_ = true;
-  label_ = label;
 }
 
 void RuleContext::Out(int i, DType dtype, std::vector<Dim> dims) {

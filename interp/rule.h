@@ -49,7 +49,12 @@ class UnknownAttrs {
  public:
   using Entry = std::pair<std::string, std::vector<Dim>>;
   std::vector<Dim>& operator[](std::string_view name);  // appended when absent
-  const std::vector<Dim>* Find(std::string_view name) const;
+  const std::vector<Dim>* Find(std::string_view name) const {
+    for (const Entry& e : entries_) {
+      if (e.first == name) return &e.second;
+    }
+    return nullptr;
+  }
   void erase(std::string_view name);
   void clear() { entries_.clear(); }
   bool empty() const { return entries_.empty(); }
@@ -60,6 +65,24 @@ class UnknownAttrs {
 
  private:
   std::vector<Entry> entries_;
+};
+
+// A list attribute as a rule reads it: intervals while it is solved, the node's numbers, or one number for each entry.
+// It refers to the node, or to what is known of its attributes.
+class IntList {
+ public:
+  IntList(size_t count, int64_t otherwise) : size_(count), otherwise_(otherwise) {}
+  explicit IntList(const std::vector<Dim>& dims) : dims_(dims.data()), size_(dims.size()) {}
+  explicit IntList(const std::vector<int64_t>& ints) : ints_(ints.data()), size_(ints.size()) {}
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  Dim operator[](size_t i) const { return dims_ ? dims_[i] : Dim(ints_ ? ints_[i] : otherwise_); }
+
+ private:
+  const Dim* dims_ = nullptr;
+  const int64_t* ints_ = nullptr;
+  size_t size_;
+  int64_t otherwise_ = 0;
 };
 
 class RuleContext {
@@ -81,7 +104,9 @@ class RuleContext {
   int Rank(int i) const { return static_cast<int>(inputs_[i]->dims.size()); }
   const std::vector<Dim>& Dims(int i) const { return inputs_[i]->dims; }
   // Extent of an axis; undefined when out of range.
-  Dim In(int i, int axis) const;
+  Dim In(int i, int axis) const {
+    return Has(i) && axis >= 0 && axis < Rank(i) ? inputs_[i]->dims[axis] : Dim::Undefined();
+  }
   // The elements of input i when its value is known.
   const Tensor* Value(int i) const {
     if (i >= 32) read_ = ~uint32_t{0};
@@ -97,17 +122,26 @@ class RuleContext {
   bool HasAttr(std::string_view name) const;
   Dim Int(std::string_view name) const;
   int64_t IntValue(std::string_view name) const;   // known ints only (axis, keepdims, ...)
+  IntList List(std::string_view name) const;  // empty when absent and without default
   std::vector<Dim> Ints(std::string_view name) const;
   // List with one entry a spatial axis: the attribute, or `count` times `otherwise` when absent; a wrong
   // length violates the rule.
-  std::vector<Dim> IntsOr(std::string_view name, size_t count, int64_t otherwise);
+  IntList IntsOr(std::string_view name, size_t count, int64_t otherwise);
   float Float(std::string_view name) const;
   std::string String(std::string_view name) const;
 
   // `axis` in [-rank, rank) made non-negative; out of range violates the rule and gives 0.
   int Axis(int64_t axis, int rank, const char* label = "axis is within the rank");
 
-  void Require(Truth t, const char* label);
+  void Require(Truth t, const char* label) {
+    if (failed_ || t == Truth::kTrue) return;
+    if (t == Truth::kMaybe) {
+      maybe_ = true;
+      return;
+    }
+    failed_ = true;
+    label_ = label;
+  }
   void Require(bool b, const char* label) { Require(Known(b), label); }
   bool failed() const { return failed_; }
   bool maybe() const { return maybe_; }              // some requirement is not decided yet

@@ -51,7 +51,6 @@ DType DTypeFromName(const std::string& s) {
   return DType::kUndefined;
 }
 int64_t ElementBytes(DType t) { return static_cast<int>(t) < kDTypeCount ? kInfo[static_cast<int>(t)].bytes : 0; }
-bool IsFloat(DType t) { return Contains(kFloatsBf16, t); }
 bool IsInt(DType t) { return Contains(kInts, t); }
 bool IsSigned(DType t) { return IsFloat(t) || Contains(kSignedInts, t); }
 

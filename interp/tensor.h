@@ -59,7 +59,7 @@ inline bool IsList(DType t) { return t == kSequence || t == kOptional; }
 const char* DTypeName(DType t);              // ONNX's names: "float", "int64", "bfloat16", ...
 DType DTypeFromName(const std::string& s);   // kUndefined when unknown
 int64_t ElementBytes(DType t);               // in memory; 0 for string
-bool IsFloat(DType t);                       // float16, bfloat16, float, double (the types with a scalar domain)
+inline bool IsFloat(DType t);                // float16, bfloat16, float, double (the types with a scalar domain)
 bool IsInt(DType t);                         // signed or unsigned, 8 to 64 bits
 bool IsSigned(DType t);                      // IsFloat or a signed integer
 
@@ -69,6 +69,7 @@ constexpr DTypeSet Bit(DType t) { return DTypeSet{1} << static_cast<int>(t); }
 inline bool Contains(DTypeSet s, DType t) { return (s & Bit(t)) != 0; }
 inline constexpr DTypeSet kFloats16 = Bit(DType::kFloat16) | Bit(DType::kFloat) | Bit(DType::kDouble);
 inline constexpr DTypeSet kFloatsBf16 = kFloats16 | Bit(DType::kBfloat16);
+inline bool IsFloat(DType t) { return Contains(kFloatsBf16, t); }
 inline constexpr DTypeSet kSignedInts =
     Bit(DType::kInt8) | Bit(DType::kInt16) | Bit(DType::kInt32) | Bit(DType::kInt64);
 inline constexpr DTypeSet kUnsignedInts =

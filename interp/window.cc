@@ -5,8 +5,12 @@ namespace {
 
 constexpr int64_t kMaxAttribute = std::numeric_limits<int32_t>::max();
 
-void RequireWithin(RuleContext& c, const std::vector<Dim>& list, int64_t least, const char* label) {
-  for (const Dim& d : list) c.Require(Dim(least) <= d && d <= Dim(kMaxAttribute), label);
+void RequireWithin(RuleContext& c, const IntList& list, int64_t least, const char* label) {
+  for (size_t i = 0; i < list.size(); ++i) {
+    Dim d = list[i];
+    bool within = d.defined() && d.lo() >= least && d.hi() <= kMaxAttribute;
+    if (!within) c.Require(Dim(least) <= d && d <= Dim(kMaxAttribute), label);
+  }
 }
 
 // The smallest and largest multiple counts: ceil and floor of a / b for b > 0 and any a.
@@ -24,8 +28,10 @@ std::pair<int64_t, int64_t> Inside(int64_t start, int64_t step, int64_t count, i
 }  // namespace
 
 std::vector<Dim> KernelDims(RuleContext& c, size_t axes, int weights) {
-  std::vector<Dim> kernel = c.IntsOr("kernel_shape", axes, 1);
-  bool given = !c.Ints("kernel_shape").empty();
+  bool given = !c.List("kernel_shape").empty();
+  IntList list = given ? c.IntsOr("kernel_shape", axes, 1) : IntList(axes, 1);
+  std::vector<Dim> kernel(axes);
+  for (size_t i = 0; i < axes; ++i) kernel[i] = list[i];
   if (weights < 0) {
     c.Require(given, "kernel_shape has one entry for each axis");
     return kernel;
@@ -47,17 +53,21 @@ WindowDims ReadWindow(RuleContext& c, std::vector<Dim> kernel) {
   size_t n = kernel.size();
   WindowDims w{std::move(kernel), c.IntsOr("strides", n, 1), c.IntsOr("dilations", n, 1),
                c.IntsOr("pads", 2 * n, 0)};
-  RequireWithin(c, w.kernel, 1, "kernel extents are in [1, 2^31)");
+  RequireWithin(c, IntList(w.kernel), 1, "kernel extents are in [1, 2^31)");
   RequireWithin(c, w.strides, 1, "strides are in [1, 2^31)");
   RequireWithin(c, w.dilations, 1, "dilations are in [1, 2^31)");
   RequireWithin(c, w.pads, 0, "pads are in [0, 2^31)");
-  std::string auto_pad = c.String("auto_pad");
+  std::string_view auto_pad;
+  if (const AttrValue* given = c.node().Find("auto_pad")) {
+    if (auto text = std::get_if<std::string>(given)) auto_pad = *text;
+  }
   w.same = auto_pad == "SAME_UPPER" || auto_pad == "SAME_LOWER";
   if (w.same || auto_pad == "VALID") {
-    for (const Dim& p : w.pads) c.Require(p == Dim(0), "pads are not combined with auto_pad");
+    for (size_t i = 0; i < w.pads.size(); ++i)
+      c.Require(w.pads[i] == Dim(0), "pads are not combined with auto_pad");
     // Some implementations let the explicit zeros win over SAME.
     if (c.solving())
-      c.Require(!w.same || c.Ints("pads").empty(), "pads are not combined with auto_pad");
+      c.Require(!w.same || c.List("pads").empty(), "pads are not combined with auto_pad");
   }
   return w;
 }
@@ -69,6 +79,7 @@ Dim Reach(const WindowDims& w, size_t axis) {
 std::vector<Dim> WindowPositions(RuleContext& c, const std::vector<Dim>& in, const WindowDims& w,
                                  bool ceil_mode) {
   std::vector<Dim> out;
+  out.reserve(in.size());
   for (size_t i = 0; i < in.size(); ++i) {
     if (w.same) {
       out.push_back(CeilDiv(in[i], w.strides[i]));

@@ -14,7 +14,8 @@ namespace assay {
 
 // One entry an axis; pads as in ONNX, all begins, then all ends.
 struct WindowDims {
-  std::vector<Dim> kernel, strides, dilations, pads;
+  std::vector<Dim> kernel;
+  IntList strides, dilations, pads;
   bool same = false;  // auto_pad SAME_UPPER or SAME_LOWER: pads follow from the extents
 };
 
@@ -82,6 +83,16 @@ void ForEachTapLine(const std::vector<WindowAxis>& axes, F&& f) {
       }
     }
   }
+}
+
+// The same line by line, for who walks them for many planes.
+struct TapLine {
+  int64_t to, n, tap, from;
+};
+inline std::vector<TapLine> TapLines(const std::vector<WindowAxis>& axes) {
+  std::vector<TapLine> lines;
+  ForEachTapLine(axes, [&](int64_t to, int64_t n, int64_t tap, int64_t from) { lines.push_back({to, n, tap, from}); });
+  return lines;
 }
 
 // All windows over one plane of spatial extents, with the input offsets that each reads.

@@ -31,9 +31,9 @@ void Rule(RuleContext& c) {
     c.Require(c.Rank(2) == 1, "the bias is [M]");
     c.Require(c.In(2, 0) == maps, "the bias is [M]");
   }
-  std::vector<Dim> output_padding = c.IntsOr("output_padding", axes, 0), y = {c.In(0, 0), maps};
-  std::vector<Dim> output_shape = c.IntsOr("output_shape", axes, 0);
-  bool given = !c.Ints("output_shape").empty();
+  IntList output_padding = c.IntsOr("output_padding", axes, 0), output_shape = c.IntsOr("output_shape", axes, 0);
+  std::vector<Dim> y = {c.In(0, 0), maps};
+  bool given = !c.List("output_shape").empty();
   for (size_t i = 0; i < axes; ++i) {
     Dim in = c.In(0, static_cast<int>(i) + 2), stride = window.strides[i],
         extra = output_padding[i];
@@ -89,17 +89,40 @@ Result<ConvShape> AdjointShape(const KernelContext& c) {
   return s;
 }
 
+// Of so few multiply-adds that it is done before a matrix of columns is laid out.
+constexpr int64_t kFewProducts = 1 << 13;
+
+template <class T>
+void ScatterDirectly(const ConvShape& s, const T* x, const T* w, T* y) {
+  const std::vector<TapLine> lines = TapLines(s.axes);
+  const int64_t stride = s.axes.back().stride, channels = s.group_channels();
+  for (int64_t i = 0; i < s.batch * s.channels; ++i, y += s.in_size) {
+    int64_t group = i % s.channels / channels, channel = i % channels;
+    const T* in = x + (i / s.channels * s.maps + group * s.group_maps()) * s.out_size;
+    const T* weights = w + (group * s.group_maps() * channels + channel) * s.kernel_size;
+    for (int64_t m = 0; m < s.group_maps(); ++m, in += s.out_size, weights += s.depth()) {
+      for (const TapLine& line : lines) {
+        const T factor = weights[line.tap];
+        for (int64_t o = 0; o < line.n; ++o) y[line.from + o * stride] += factor * in[line.to + o];
+      }
+    }
+  }
+}
+
 template <class T>
 Status ConvolveTransposed(KernelContext& c, const ConvShape& s, const T* x, const T* w,
                           const T* bias, T* y) {
   if (s.batch == 0 || s.channels == 0) return {};
+  for (int64_t i = 0; i < s.batch * s.channels; ++i)
+    std::fill_n(y + i * s.in_size, s.in_size, bias ? bias[i % s.channels] : T(0));
+  if (ElementCount({s.batch * s.maps, s.out_size, s.depth()}) <= kFewProducts) {
+    ScatterDirectly(s, x, w, y);
+    return {};
+  }
   int64_t rows = s.group_maps(), depth = s.depth(), tile = TileColumns<T>(s);
   Tensor scratch = TRY(ColumnScratch<T>(c, s));
   T* columns = reinterpret_cast<T*>(scratch.mutable_raw());
   for (int64_t n = 0; n < s.batch; ++n, x += s.maps * s.out_size, y += s.channels * s.in_size) {
-    for (int64_t m = 0; m < s.channels; ++m) {
-      std::fill(y + m * s.in_size, y + (m + 1) * s.in_size, bias ? bias[m] : T(0));
-    }
     for (int64_t g = 0; g < s.group; ++g) {
       const T* group_x = x + g * rows * s.out_size;
       T* group_y = y + g * s.group_channels() * s.in_size;

@@ -65,7 +65,8 @@ constexpr T kNone = std::numeric_limits<T>::has_infinity ? -std::numeric_limits<
 
 // The maxima of one plane, line by line or through a padded copy.
 template <class T>
-void MaxPlane(const Windows& windows, const T* x, std::optional<PaddedPlane<T>>& copy, T* y) {
+void MaxPlane(const Windows& windows, const T* x, const std::vector<TapLine>& lines,
+              std::optional<PaddedPlane<T>>& copy, T* y) {
   if (copy) {
     copy->Copy(x, [](T v) { return v; });
     // The first NaN wins, as with Exceeds.
@@ -74,27 +75,29 @@ void MaxPlane(const Windows& windows, const T* x, std::optional<PaddedPlane<T>>&
   } else {
     int64_t stride = windows.axes().back().stride;
     std::fill(y, y + windows.size(), kNone<T>);
-    ForEachTapLine(windows.axes(), [&](int64_t to, int64_t n, int64_t, int64_t from) {
-      T* best = y + to;
-      const T* in = x + from;
-      for (int64_t o = 0; o < n; ++o) best[o] = Exceeds(in[o * stride], best[o]) ? in[o * stride] : best[o];
-    });
+    for (const TapLine& line : lines) {
+      T* best = y + line.to;
+      const T* in = x + line.from;
+      for (int64_t o = 0; o < line.n; ++o) best[o] = Exceeds(in[o * stride], best[o]) ? in[o * stride] : best[o];
+    }
   }
   for (int64_t w = 0; w < windows.size(); ++w) {
     if (y[w] == kNone<T> && windows.Count(w, false) == 0) y[w] = Lowest<T>();
   }
 }
 
-// Calls f(plane, copy) for each of n planes; `copy` is empty where a padded copy would not pay.
+// Calls f(plane, lines, copy) for each of n planes; `copy` is empty where a padded copy would not pay, and `lines` where
+// it does.
 template <class U, class F>
 void ForPooledPlanes(const Windows& windows, int64_t n, U padding, F&& f) {
-  constexpr int64_t kElements = 1 << 13;
-  bool fits = PaddedPlane<U>::Fits(windows.axes());
+  constexpr int64_t kElements = 1 << 13, kFewWindows = 512;
+  bool fits = n * windows.size() > kFewWindows && PaddedPlane<U>::Fits(windows.axes());
+  const std::vector<TapLine> lines = fits ? std::vector<TapLine>() : TapLines(windows.axes());
   int64_t grain = 1 + kElements / std::max<int64_t>(windows.in_size(), 1);  // padding alone: none
   ParallelRanges(n, grain, [&](int64_t begin, int64_t end) {
     std::optional<PaddedPlane<U>> copy;
     if (fits) copy.emplace(windows.axes(), padding);
-    for (int64_t plane = begin; plane < end; ++plane) f(plane, copy);
+    for (int64_t plane = begin; plane < end; ++plane) f(plane, lines, copy);
   });
 }
 
@@ -141,8 +144,8 @@ Status EvalMax(KernelContext& c) {
     int64_t* index = indices ? indices->mutable_data<int64_t>() : nullptr;
     if constexpr (!kIsFp<T>) {
       if (!index) {
-        ForPooledPlanes<T>(*windows, shape[0] * shape[1], kNone<T>, [&](int64_t plane, auto& copy) {
-          MaxPlane(*windows, x + plane * windows->in_size(), copy, out + plane * windows->size());
+        ForPooledPlanes<T>(*windows, shape[0] * shape[1], kNone<T>, [&](int64_t plane, auto& lines, auto& copy) {
+          MaxPlane(*windows, x + plane * windows->in_size(), lines, copy, out + plane * windows->size());
         });
         return {};
       }
@@ -163,14 +166,14 @@ Status EvalMax(KernelContext& c) {
 
 // y = finish(sum over taps of term(x), window) on one plane, line by line.
 template <class T, class Term, class Finish>
-void SumLines(const Windows& windows, const T* x, T* y, Term&& term, Finish&& finish) {
+void SumLines(const Windows& windows, const std::vector<TapLine>& lines, const T* x, T* y, Term&& term, Finish&& finish) {
   int64_t stride = windows.axes().back().stride;
   std::vector<Wide<T>> sums(static_cast<size_t>(windows.size()), Wide<T>(0));
-  ForEachTapLine(windows.axes(), [&](int64_t first, int64_t n, int64_t, int64_t offset) {
-    Wide<T>* sum = sums.data() + first;
-    const T* in = x + offset;
-    for (int64_t o = 0; o < n; ++o) sum[o] += term(static_cast<Wide<T>>(in[o * stride]));
-  });
+  for (const TapLine& line : lines) {
+    Wide<T>* sum = sums.data() + line.to;
+    const T* in = x + line.from;
+    for (int64_t o = 0; o < line.n; ++o) sum[o] += term(static_cast<Wide<T>>(in[o * stride]));
+  }
   for (int64_t w = 0; w < windows.size(); ++w) y[w] = static_cast<T>(finish(sums[static_cast<size_t>(w)], w));
 }
 
@@ -182,15 +185,16 @@ void Accumulate(const KernelContext& c, const Windows& windows, T* y, Term&& ter
   const T* x = c.data<T>(0);
   int64_t planes = shape[0] * shape[1];
   if constexpr (kIsFp<T>) {
+    const std::vector<TapLine> lines = TapLines(windows.axes());
     ForPlanes(planes, windows.in_size(), [&](int64_t plane) {
-      SumLines(windows, x + plane * windows.in_size(), y + plane * windows.size(), term, finish);
+      SumLines(windows, lines, x + plane * windows.in_size(), y + plane * windows.size(), term, finish);
     });
   } else {
     using W = Wide<T>;
-    ForPooledPlanes<W>(windows, planes, W(0), [&](int64_t plane, auto& copy) {
+    ForPooledPlanes<W>(windows, planes, W(0), [&](int64_t plane, auto& lines, auto& copy) {
       const T* from = x + plane * windows.in_size();
       T* to = y + plane * windows.size();
-      if (!copy) return SumLines(windows, from, to, term, finish);
+      if (!copy) return SumLines(windows, lines, from, to, term, finish);
       copy->Copy(from, [&](T v) { return term(static_cast<W>(v)); });
       copy->Windows(W(0), [](auto sum, size_t, auto v) { return sum + v; }, finish, to);
     });

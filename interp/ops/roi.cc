@@ -170,8 +170,8 @@ OpSpec AlignRow(int since, DTypeSet types) {
 
 void MaxRoiRule(RuleContext& c) {
   c.OutUnranked(0, c.dtype(0));
-  std::vector<Dim> pooled = c.IntsOr("pooled_shape", 2, 1);
-  for (const Dim& d : pooled) c.Require(d >= Dim(1), "pooled extents are at least 1");
+  IntList pooled = c.IntsOr("pooled_shape", 2, 1);
+  for (size_t i = 0; i < pooled.size(); ++i) c.Require(pooled[i] >= Dim(1), "pooled extents are at least 1");
   if (c.Ranked(0)) c.Require(c.Rank(0) == 4, "X is [N,C,H,W]");
   if (c.Ranked(1)) c.Require(c.Rank(1) == 2, "rois is [regions,5]");
   if (!c.Ranked(0) || !c.Ranked(1) || c.failed()) return;
