@@ -378,7 +378,7 @@ class Generator {
       ids.push_back(id);
     }
     return builder_.AddNode(*plan.spec, std::move(plan.node), ids,
-                            Leniency{.dull = planting_ && SaysTheSame(*plan.spec)});
+                            Leniency{.dull = SaysTheSame(*plan.spec)});
   }
 
   static constexpr int kRefused = -2;

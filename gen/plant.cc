@@ -15,8 +15,10 @@ namespace {
 
 constexpr int kTries = 3;          // of a node behind a given value
 constexpr int kPlansOfLink = 200;  // few links need more; those that do come again
-constexpr double kAlone = 0.2, kFew = 0.3;
-constexpr int64_t kMostElements = 256;  // of the input that a sequence begins with
+constexpr double kAlone = 0.2, kFew = 0.2;
+constexpr int kPlansBeforeFew = 12;
+constexpr int64_t kFewElements = 2,
+                  kMostElements = 256;  // of the input that a sequence begins with
 
 class Planter {
  public:
@@ -40,19 +42,21 @@ class Planter {
   }
 
  private:
-  // The first operator reads a fresh graph input, or what it asks for. Few elements are soon all
-  // in the domain of what follows, or all differ from run to run.
+  // The first operator reads a fresh graph input, or what it asks for. Where that fails, few
+  // elements: they are sooner all in the domain of what follows, or all differ from run to run.
   bool Start() {
     const Row& row = *rows_[0];
     if (row.constant_first || choices_.Chance(kAlone)) {
       Plan plan;
       return planner_.Alone(row, &plan) && place_(plan) >= 0 && Continue(1);
     }
-    int rank = static_cast<int>(choices_.Below(kMaxRank + 1));
+    bool few = plans_ >= kPlansBeforeFew && choices_.Chance(kFew);
+    int rank = few ? 0 : static_cast<int>(choices_.Below(kMaxRank + 1));
+    while (few && rank < kMaxRank && !row.TakesRank(rank)) ++rank;
     if (!row.TakesRank(rank)) return false;
     DType dtype = planner_.ChooseType(row.input_types);
-    int64_t most = choices_.Chance(kFew) ? 2 : kMostElements;
-    return Extend(0, builder_.AddInput(choices_, dtype, DrawShape(choices_, rank, most)));
+    Shape shape = DrawShape(choices_, rank, few ? kFewElements : kMostElements);
+    return Extend(0, builder_.AddInput(choices_, dtype, shape));
   }
   // Operators k.. behind an output of the newest node.
   bool Continue(size_t k) {

@@ -6,10 +6,10 @@ namespace assay {
 namespace {
 
 constexpr int kRestarts = 4;
-constexpr int kGuesses = 2;         // of one unknown, before those at hand and its interval
-constexpr int kAtHand = 5;          // extents at hand that are tried for one unknown
+constexpr int kGuesses = 2;  // of one unknown, before those at hand and its interval
+constexpr int kAtHand = 5;   // extents at hand that are tried for one unknown
 constexpr int kAtHandForAttribute = 2;
-constexpr int kBisections = 24;     // rule runs for one unknown
+constexpr int kBisections = 24;  // rule runs for one unknown
 constexpr double kExtentsFirst = 0.75;
 constexpr int kMostRuns = 90;       // of the rule for one problem
 constexpr int64_t kMaxExtent = 64;  // of a solved extent
@@ -132,9 +132,8 @@ class Search {
     choices_.Shuffle(groups_);
     // Attributes can give way to extents, and hardly the other way round.
     if (choices_.Chance(kExtentsFirst)) {
-      std::stable_partition(groups_.begin(), groups_.end(), [&](const Group& g) {
-        return !unknowns_[g.begin].domain;
-      });
+      std::stable_partition(groups_.begin(), groups_.end(),
+                            [&](const Group& g) { return !unknowns_[g.begin].domain; });
     }
     for (const Group& g : groups_) {
       if (!GuessGroup(g) && !FixEach(g)) return false;

@@ -76,13 +76,13 @@ class Trial {
   int opset_;
   const ValueLimits& limits_;
   const Leniency allow_;
-  double largest_ = 0;      // magnitude in the first sample's outputs
-  bool varies_ = false;     // some input does
-  bool floats_ = false;     // some input or output is computed with
+  double largest_ = 0;       // magnitude in the first sample's outputs
+  bool varies_ = false;      // some input does
+  bool floats_ = false;      // some input or output is computed with
   bool takes_over_ = false;  // exact numbers come through as they are: native and double agree
   bool all_exact_ = false;   // double is the type of every float: native and double are the same
-  uint32_t read_ = 0;       // inputs whose values decide the outputs' types
-  bool retype_ = false;     // the outputs' types depend on values that differ between runs
+  uint32_t read_ = 0;        // inputs whose values decide the outputs' types
+  bool retype_ = false;      // the outputs' types depend on values that differ between runs
   std::vector<TypeInfo> types_;
   std::vector<std::array<Sample, kSamples>> out_;
 };

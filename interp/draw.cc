@@ -41,7 +41,7 @@ std::vector<int64_t> DrawAxes(Choices& choices, int rank) {
 
 int64_t DrawExtent(Choices& choices, int64_t most) {
   if (most <= 1) return 1;
-  if (choices.Chance(0.4)) return std::min<int64_t>(most, choices.PickOf<int64_t>({1, 2, 3}));
+  if (choices.Chance(0.4)) return std::min<int64_t>(most, choices.PickOf<int64_t>({1, 2, 2, 2, 3, 3, 3, 4}));
   if (choices.Chance(0.3)) return most;
   return choices.Between(1, most);
 }

@@ -24,7 +24,7 @@ int64_t MaybeNegative(Choices& choices, const Draft& draft, int64_t axis, int ra
 // A non-empty set of axes out of `rank`, ascending.
 std::vector<int64_t> DrawAxes(Choices& choices, int rank);
 
-// An extent in [1, most]: often 1, 2, 3 or `most`, so that special values occur.
+// An extent in [1, most]: often 2, 3 or `most`, at times 1.
 int64_t DrawExtent(Choices& choices, int64_t most);
 
 // A divisor of n >= 1.
