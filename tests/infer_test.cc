@@ -1,0 +1,66 @@
+// Inference that does not know every extent: what can still hold is not refused.
+#include "interp/infer.h"
+
+#include <gtest/gtest.h>
+
+#include "interp/text.h"
+
+namespace assay {
+namespace {
+
+TEST(Infer, WhatMayHoldIsNotRefused) {
+  struct Case {
+    const char* graph;
+    const char* y;
+  };
+  const Case cases[] = {
+      // The one scale of a vector has no axis 1, and N may be 1.
+      {"opset 19 graph(float[3] x, float[N] s) -> (y) { y = QuantizeLinear(x, s) }", "uint8[3]"},
+      {"opset 19 graph(int8[3] x, float[N] s, int8[N] z) -> (y) { y = DequantizeLinear(x, s, z) }",
+       "float[3]"},
+      // Empty scales are none.
+      {"opset 13 graph(float[1,2] x, float[N] s, int64[2] z) -> (y) { y = Resize(x, _, s, z) }",
+       "float[?,?]"},
+      {"opset 13 graph(float[1,2] x, float[2] s, int64[N] z) -> (y) { y = Resize(x, _, s, z) }",
+       "float[?,?]"},
+      {"opset 13 graph(float[1,2] x, float[N] s, int64[M] z) -> (y) { y = Resize(x, _, s, z) }",
+       "float[?,?]"},
+  };
+  for (const Case& c : cases) {
+    Result<Model> m = ParseText(c.graph);
+    ASSERT_TRUE(m.ok()) << c.graph << ": " << m.error().ToString();
+    Result<Inference> known = Infer(*m);
+    ASSERT_TRUE(known.ok()) << c.graph << ": " << known.error().ToString();
+    EXPECT_EQ(known->types.at("y").ToString(), c.y) << c.graph;
+  }
+}
+
+TEST(Infer, WhatCannotHoldIsRefused) {
+  struct Case {
+    const char* graph;
+    const char* error;
+  };
+  const Case cases[] = {
+      {"opset 19 graph(float[3] x, float[2] s) -> (uint8[3] y) { y = QuantizeLinear(x, s) }",
+       "axis is within the rank"},
+      {"opset 19 graph(float[3,4] x, float[2] s) -> (uint8[3,4] y) { y = QuantizeLinear(x, s) }",
+       "one for each index of the axis"},
+      {"opset 13 graph(float[1,2] x, float[2] s, int64[2] z) -> (float[1,2] y) { y = Resize(x, _, "
+       "s, z) }",
+       "either scales or sizes"},
+      {"opset 13 graph(float[1,2] x, float[0] s, int64[0] z) -> (float[1,2] y) { y = Resize(x, _, "
+       "s, z) }",
+       "either scales or sizes"},
+  };
+  for (const Case& c : cases) {
+    Result<Model> m = ParseText(c.graph);
+    ASSERT_TRUE(m.ok()) << c.graph << ": " << m.error().ToString();
+    Result<Inference> known = Infer(*m);
+    ASSERT_FALSE(known.ok()) << c.graph;
+    EXPECT_NE(known.error().ToString().find(c.error), std::string::npos)
+        << known.error().ToString();
+  }
+}
+
+}  // namespace
+}  // namespace assay
