@@ -17,6 +17,9 @@ struct Convolution {
   bool blocked_input = false;
   int64_t outputs() const { return filter->dim(0); }
   int64_t inputs() const { return filter->dim(1); }  // of one group
+  // ONNX Runtime writes products with a scalar as one of these; it fills channels that only pad
+  // too.
+  bool scales_channels() const { return depthwise() && filter->dim(2) * filter->dim(3) == 1; }
   bool depthwise() const { return inputs() == 1 && group == outputs() && blocked_input; }
 };
 
@@ -223,7 +226,7 @@ bool Survey::PaddingIsZero(const Convolution& c, int64_t block) const {
   const int64_t outputs = real_of(c.node->outputs[0], shape[0]);
   const bool sums = c.group == 1 && c.inputs() >= block;
   const int64_t inputs = sums ? real_of(c.node->inputs[0], shape[1]) : shape[1];
-  if (outputs >= shape[0] && inputs >= shape[1]) return true;
+  if (c.scales_channels() || (outputs >= shape[0] && inputs >= shape[1])) return true;
   const float* w = c.filter->data<float>();
   const int64_t kernel = shape[2] * shape[3];
   bool zero = true;
@@ -264,6 +267,7 @@ void Survey::CountUsed(const Convolution& c) {
   const float* w = c.filter->data<float>();
   const int64_t kernel = shape[2] * shape[3];
   int64_t outputs = 0, inputs = 0;
+  if (c.scales_channels()) return;
   ForFilter(shape, s_.block, [&](int64_t plain, int64_t place) {
     if (w[place] == 0) return;
     outputs = plain / kernel / shape[1] + 1;

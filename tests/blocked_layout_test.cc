@@ -230,6 +230,28 @@ TEST(BlockedLayout, AFaultIsFoundAndHealed) {
   EXPECT_EQ(judged.error().code, Code::kUnsupported);
 }
 
+// A product with a scalar is written as a depthwise convolution whose padding is not 0.
+TEST(BlockedLayout, ProductsWithAScalarFillThePaddingToo) {
+  const Model source = Parsed(R"(opset 13 graph(float[1,3,2,2] x) -> (y) {
+    w = float[12,3,1,2] random(1)
+    c = Conv(x, w)
+    s = float[1] {0.5}
+    y = Mul(c, s)
+  })");
+  for (int64_t block : {8, 16}) {
+    Model target = Optimized(source, R"(opset 13 graph(float[1,3,2,2] x) -> (float[1,12,2,1] y) {
+      w = float[1,1,1,1] {0}
+      s = float[16,1,1,1] random(1)
+      c = com.microsoft.nchwc::Conv(x, w)
+      m = com.microsoft.nchwc::Conv(c, s) {group=16}
+      y = com.microsoft.nchwc::ReorderOutput(m) {channels=12}
+    })",
+                             block);
+    target.graph.SetInitializer("s", Tensor::Floats({16, 1, 1, 1}, std::vector<float>(16, 0.5f)));
+    ExpectSame(source, target);
+  }
+}
+
 // What the block can't be follows from the model; where it may be either it is 16.
 TEST(BlockedLayout, TheBlockIsTheOneThatFits) {
   struct Case {
