@@ -18,6 +18,10 @@ TEST(Infer, WhatMayHoldIsNotRefused) {
       {"opset 19 graph(float[3] x, float[N] s) -> (y) { y = QuantizeLinear(x, s) }", "uint8[3]"},
       {"opset 19 graph(int8[3] x, float[N] s, int8[N] z) -> (y) { y = DequantizeLinear(x, s, z) }",
        "float[3]"},
+      // ONNX's own default names two activations, also where there is one direction.
+      {"graph(float[4,2,3] x, float[1,5,3] w, float[1,5,5] r) -> (y) "
+       "{ y = RNN(x, w, r) {hidden_size=5, activations=[\"Tanh\", \"Tanh\"]} }",
+       "float[4,1,2,5]"},
       // Empty scales are none.
       {"opset 13 graph(float[1,2] x, float[N] s, int64[2] z) -> (y) { y = Resize(x, _, s, z) }",
        "float[?,?]"},
@@ -41,6 +45,9 @@ TEST(Infer, WhatCannotHoldIsRefused) {
     const char* error;
   };
   const Case cases[] = {
+      {"graph(float[4,2,3] x, float[1,5,3] w, float[1,5,5] r) -> (float[4,1,2,5] y) "
+       "{ y = RNN(x, w, r) {hidden_size=5, activations=[\"Tanh\", \"Tanh\", \"Tanh\"]} }",
+       "activations are as many"},
       {"opset 19 graph(float[3] x, float[2] s) -> (uint8[3] y) { y = QuantizeLinear(x, s) }",
        "axis is within the rank"},
       {"opset 19 graph(float[3,4] x, float[2] s) -> (uint8[3,4] y) { y = QuantizeLinear(x, s) }",
