@@ -1,6 +1,7 @@
 // Which values of a model lie in the blocked layout, how many channels they have, and the block.
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "interp/blocked_layout_internal.h"
 #include "interp/infer.h"
@@ -65,6 +66,10 @@ class Survey {
   mutable std::vector<int> parent_;  // of groups; paths get shorter where they are walked
   std::vector<Convolution> convolutions_;
   std::set<int64_t> split_;  // blocks that Reshape nodes name
+  // What was found of filters, which many nodes may share.
+  mutable std::map<std::tuple<const Tensor*, int64_t, int64_t, int64_t>, bool>
+      zero_;                                                   // PaddingIsZero
+  std::map<const Tensor*, std::pair<int64_t, int64_t>> used_;  // outputs and inputs; of a bias too
 };
 
 BlockedGroup& Survey::Make(const std::string& value, bool split) {
@@ -227,9 +232,11 @@ bool Survey::PaddingIsZero(const Convolution& c, int64_t block) const {
   const bool sums = c.group == 1 && c.inputs() >= block;
   const int64_t inputs = sums ? real_of(c.node->inputs[0], shape[1]) : shape[1];
   if (c.scales_channels() || (outputs >= shape[0] && inputs >= shape[1])) return true;
+  auto [known, fresh] = zero_.emplace(std::tuple(c.filter, block, outputs, inputs), true);
+  bool& zero = known->second;
+  if (!fresh) return zero;
   const float* w = c.filter->data<float>();
   const int64_t kernel = shape[2] * shape[3];
-  bool zero = true;
   ForFilter(shape, block, [&](int64_t plain, int64_t place) {
     const int64_t o = plain / kernel / shape[1], i = plain / kernel % shape[1];
     zero = zero && ((o < outputs && i < inputs) || w[place] == 0);
@@ -263,19 +270,26 @@ bool Survey::Fits(int64_t block) const {
 
 // How many channels the weights of a convolution use, of its input and of its output.
 void Survey::CountUsed(const Convolution& c) {
-  const Shape& shape = c.filter->shape();
-  const float* w = c.filter->data<float>();
-  const int64_t kernel = shape[2] * shape[3];
-  int64_t outputs = 0, inputs = 0;
   if (c.scales_channels()) return;
-  ForFilter(shape, s_.block, [&](int64_t plain, int64_t place) {
-    if (w[place] == 0) return;
-    outputs = plain / kernel / shape[1] + 1;
-    inputs = std::max(inputs, plain / kernel % shape[1] + 1);
-  });
+  auto [known, fresh] = used_.emplace(c.filter, std::pair<int64_t, int64_t>(0, 0));
+  if (fresh) {
+    const Shape& shape = c.filter->shape();
+    const float* w = c.filter->data<float>();
+    const int64_t kernel = shape[2] * shape[3];
+    ForFilter(shape, s_.block, [&](int64_t plain, int64_t place) {
+      if (w[place] == 0) return;
+      known->second.first = plain / kernel / shape[1] + 1;
+      known->second.second = std::max(known->second.second, plain / kernel % shape[1] + 1);
+    });
+  }
+  auto [outputs, inputs] = known->second;
   const Tensor* bias = c.node->HasInput(2) ? Fixed(c.node->inputs[2]) : nullptr;
-  for (int64_t o = 0; bias && o < bias->size(); ++o) {
-    if (bias->AsDouble(o) != 0) outputs = std::max(outputs, o + 1);
+  if (bias) {
+    auto [seen, first] = used_.emplace(bias, std::pair<int64_t, int64_t>(0, 0));
+    for (int64_t o = 0; first && o < bias->size(); ++o) {
+      if (bias->AsDouble(o) != 0) seen->second.first = o + 1;
+    }
+    outputs = std::max(outputs, seen->second.first);
   }
   BlockedGroup& y = Group(c.node->outputs[0]);
   y.used = std::max(y.used, outputs);
