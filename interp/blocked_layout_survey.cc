@@ -272,17 +272,18 @@ bool Survey::Fits(int64_t block) const {
 void Survey::CountUsed(const Convolution& c) {
   if (c.scales_channels()) return;
   auto [known, fresh] = used_.emplace(c.filter, std::pair<int64_t, int64_t>(0, 0));
+  std::pair<int64_t, int64_t>& count = known->second;
   if (fresh) {
     const Shape& shape = c.filter->shape();
     const float* w = c.filter->data<float>();
     const int64_t kernel = shape[2] * shape[3];
     ForFilter(shape, s_.block, [&](int64_t plain, int64_t place) {
       if (w[place] == 0) return;
-      known->second.first = plain / kernel / shape[1] + 1;
-      known->second.second = std::max(known->second.second, plain / kernel % shape[1] + 1);
+      count.first = plain / kernel / shape[1] + 1;
+      count.second = std::max(count.second, plain / kernel % shape[1] + 1);
     });
   }
-  auto [outputs, inputs] = known->second;
+  auto [outputs, inputs] = count;
   const Tensor* bias = c.node->HasInput(2) ? Fixed(c.node->inputs[2]) : nullptr;
   if (bias) {
     auto [seen, first] = used_.emplace(bias, std::pair<int64_t, int64_t>(0, 0));
