@@ -21,6 +21,14 @@ if(ASSAY_MIMALLOC AND NOT ASSAY_SANITIZE)
   endif()
 endif()
 
+# Image files are read by their own libraries, for ImageDecoder alone.
+if(ASSAY_IMAGES)
+  pkg_check_modules(images IMPORTED_TARGET libjpeg libpng libwebp libtiff-4>=4.5 libopenjp2)
+  if(NOT images_FOUND)
+    message(STATUS "Not all image libraries found: ImageDecoder reads BMP and PNM only")
+  endif()
+endif()
+
 # assay_find_optional(<setting> <package> <out>): <out> says whether what <setting> (ON, OFF, AUTO)
 # governs is to be built. ON makes the package required.
 macro(assay_find_optional setting package out)

@@ -26,7 +26,7 @@ std::string EndOf(const ExternalResult& r) {
 
 }  // namespace
 
-std::string Signature::ToString() const {
+std::string FindingSignature::ToString() const {
   if (command.starts_with("converter")) return command;
   return (command.empty() ? "" : command + ", ") + found.ToString() +
          (differs ? ", outputs differ" : ", outputs agree");
@@ -76,8 +76,8 @@ Result<Model> SignatureMaker::Convert(const Model& source) {
   return RunConverter(source, &failure);
 }
 
-Result<Signature> SignatureMaker::Of(const Entry& entry) {
-  Signature s;
+Result<FindingSignature> SignatureMaker::Of(const Entry& entry) {
+  FindingSignature s;
   if (converter_) {
     TRY(RunConverter(entry.source, &s.command));
     if (!s.command.empty()) return s;

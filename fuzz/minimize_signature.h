@@ -17,12 +17,12 @@ struct SignatureOptions {
   CommandLimits limits;
 };
 
-struct Signature {
+struct FindingSignature {
   Expectation found;     // by the built-in verifier, repairer and judge
   bool differs = false;  // the judge sees the outputs differ
   std::string
       command;  // what became of the commands: "verifier: exit code 1", "converter: signal 11", ""
-  bool operator==(const Signature&) const = default;
+  bool operator==(const FindingSignature&) const = default;
   std::string ToString() const;
 };
 
@@ -35,7 +35,7 @@ class SignatureMaker {
 
   // Errors: those of verifier and judge; a converter that fails is part of the signature and no
   // error.
-  Result<Signature> Of(const Entry& entry);
+  Result<FindingSignature> Of(const Entry& entry);
   bool has_converter() const { return converter_.has_value(); }
   // The converter's target. A converter that fails gives the source itself, so that the search can
   // go on by its failure alone.

@@ -63,13 +63,13 @@ bool IsReduce(const View& view, int i) {
       i, {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2",
           "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"});
 }
-std::optional<Reduction> ReductionOf(const View& view, int i) {
+std::optional<ReducedAxes> ReductionOf(const View& view, int i) {
   if (!IsReduce(view, i)) return std::nullopt;
   const Node& n = view.node(i);
   int rank = view.Rank(n.inputs[0]);
   std::optional<std::vector<int64_t>> axes = RawAxes(view, i);
   if (rank < 0 || !axes) return std::nullopt;
-  Reduction r;
+  ReducedAxes r;
   r.keepdims = n.Int("keepdims", 1) != 0;
   r.noop = axes->empty() && n.Int("noop_with_empty_axes", 0) != 0;
   if (axes->empty() && !r.noop) {

@@ -30,12 +30,12 @@ int64_t NormalizedAxis(int64_t axis, int rank);  // -1 when out of range
 // constant.
 std::optional<std::vector<int64_t>> RawAxes(const View& view, int i);
 // Reduce* with a known rank: reduced axes ascending, keepdims.
-struct Reduction {
+struct ReducedAxes {
   std::vector<int64_t> axes;
   bool keepdims = true;
   bool noop = false;  // noop_with_empty_axes and no axes
 };
-std::optional<Reduction> ReductionOf(const View& view, int i);
+std::optional<ReducedAxes> ReductionOf(const View& view, int i);
 bool IsReduce(const View& view, int i);
 
 // Transpose: the permutation, with the default (reversal) written out.

@@ -36,7 +36,7 @@ void ForEachLine(const std::vector<WindowAxis>& axes, int64_t tap, int64_t begin
   }
 }
 
-bool IsPointwise(const ConvShape& s) {
+bool IsPointwise(const ConvExtents& s) {
   for (const WindowAxis& a : s.axes) {
     if (a.kernel != 1 || a.stride != 1 || a.pad_begin != 0 || a.pad_end != 0) return false;
   }
@@ -45,7 +45,7 @@ bool IsPointwise(const ConvShape& s) {
 
 // One row of the gathered matrix: channel x at tap `tap` for output positions [begin, end), 0 in the padding.
 template <class T>
-void GatherRow(const ConvShape& s, const T* x, int64_t tap, int64_t begin, int64_t end, T* row) {
+void GatherRow(const ConvExtents& s, const T* x, int64_t tap, int64_t begin, int64_t end, T* row) {
   int64_t stride = s.axes.back().stride;
   ForEachLine(s.axes, tap, begin, end, [&](int64_t at, int64_t before, int64_t n, int64_t after, int64_t from) {
     T* to = row + at;
@@ -62,7 +62,7 @@ void GatherRow(const ConvShape& s, const T* x, int64_t tap, int64_t begin, int64
 }  // namespace
 
 template <class T>
-void ScatterColumns(const ConvShape& s, const T* columns, int64_t begin, int64_t end, T* x) {
+void ScatterColumns(const ConvExtents& s, const T* columns, int64_t begin, int64_t end, T* x) {
   int64_t stride = s.axes.back().stride;
   for (int64_t c = 0; c < s.group_channels(); ++c, x += s.in_size) {
     for (int64_t tap = 0; tap < s.kernel_size; ++tap, columns += end - begin) {
@@ -77,13 +77,13 @@ void ScatterColumns(const ConvShape& s, const T* columns, int64_t begin, int64_t
 }
 
 template <class T>
-int64_t TileColumns(const ConvShape& s) {
+int64_t TileColumns(const ConvExtents& s) {
   int64_t fit = kTileBytes / static_cast<int64_t>(sizeof(T)) / std::max<int64_t>(s.depth(), 1);
   return std::min(std::max(kMinTileColumns, fit), s.out_size);
 }
 
 template <class T>
-Result<Tensor> ColumnScratch(const KernelContext& c, const ConvShape& s) {
+Result<Tensor> ColumnScratch(const KernelContext& c, const ConvExtents& s) {
   int64_t bytes = ElementCount({s.depth(), TileColumns<T>(s), static_cast<int64_t>(sizeof(T))});
   if (bytes < 0) return LimitHit("the scratch memory overflows");
   Limits limits = c.limits();
@@ -104,7 +104,7 @@ constexpr int64_t kFewMaps = 36;       // a pointwise convolution with no more o
 // One group's product: y [Mg, out_size] = start + w [Mg, depth] * columns.
 template <class T>
 struct GroupProduct {
-  const ConvShape& s;
+  const ConvExtents& s;
   const T* x;
   const T* w;
   const T* start;  // [Mg]
@@ -151,7 +151,7 @@ void GatherPanels(const GroupProduct<T>& p, int64_t base, int64_t depth, int64_t
 // Columns [begin, end) of all maps. `scratch`: a line and the panels of a tile.
 template <class T>
 void ConvolveTile(const GroupProduct<T>& p, int64_t begin, int64_t end, T* scratch) {
-  const ConvShape& s = p.s;
+  const ConvExtents& s = p.s;
   T* panels = scratch + kWidestTile<T>;
   for (int64_t k = 0; k < s.depth(); k += kTileDepth) {
     int64_t depth = p.BlockDepth(k), from = begin;
@@ -167,7 +167,7 @@ void ConvolveTile(const GroupProduct<T>& p, int64_t begin, int64_t end, T* scrat
 
 // How the columns of a convolution are shared out: evenly among threads, in tiles that are not too narrow.
 template <class T>
-int64_t TileWidth(const ConvShape& s) {
+int64_t TileWidth(const ConvExtents& s) {
   constexpr int64_t kPanel = kPanelColumns<T>;
   int64_t tiles = (s.out_size + kWidestTile<T> - 1) / kWidestTile<T>, threads = ThreadsHere();
   if (s.batch * s.group < threads) {
@@ -180,7 +180,7 @@ int64_t TileWidth(const ConvShape& s) {
 
 // Threads share out the columns.
 template <class T>
-Status ConvolveByColumns(KernelContext& c, const ConvShape& s, const std::function<GroupProduct<T>(int64_t)>& product) {
+Status ConvolveByColumns(KernelContext& c, const ConvExtents& s, const std::function<GroupProduct<T>(int64_t)>& product) {
   int64_t width = TileWidth<T>(s), tiles = (s.out_size + width - 1) / width, parts = s.batch * s.group * tiles;
   std::vector<Tensor> scratch;  // one for each thread
   for (int64_t k = 0; k < std::min<int64_t>(ThreadsHere(), parts); ++k) {
@@ -198,7 +198,7 @@ Status ConvolveByColumns(KernelContext& c, const ConvShape& s, const std::functi
 // Threads share out first the gathering of all columns, then the maps: for few columns with many weights, which would be
 // read by every thread otherwise.
 template <class T>
-Status ConvolveByMaps(KernelContext& c, const ConvShape& s, const std::function<GroupProduct<T>(int64_t)>& product) {
+Status ConvolveByMaps(KernelContext& c, const ConvExtents& s, const std::function<GroupProduct<T>(int64_t)>& product) {
   constexpr int64_t kPanel = kPanelColumns<T>;
   int64_t columns = (s.out_size + kPanel - 1) / kPanel * kPanel, lines = ThreadsHere() * columns;
   int64_t bytes = (s.depth() * columns + lines) * static_cast<int64_t>(sizeof(T));
@@ -256,7 +256,7 @@ void ConvolveDirectly(const ConvShape& s, const Fp* x, const Fp* w, const Fp* st
 }  // namespace
 
 template <class T>
-Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, const T* bias, T* y) {
+Status Convolve(KernelContext& c, const ConvExtents& s, const T* x, const T* w, const T* bias, T* y) {
   if (s.batch == 0 || s.maps == 0 || s.out_size == 0) return {};
   std::vector<T> zeros(bias ? 0 : static_cast<size_t>(s.maps), T(0));
   const T* start = bias ? bias : zeros.data();
@@ -281,10 +281,10 @@ Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, co
 }
 
 #define ASSAY_CONVOLVE(T)                                                            \
-  template void ScatterColumns<T>(const ConvShape&, const T*, int64_t, int64_t, T*); \
-  template int64_t TileColumns<T>(const ConvShape&);                                 \
-  template Result<Tensor> ColumnScratch<T>(const KernelContext&, const ConvShape&);  \
-  template Status Convolve<T>(KernelContext&, const ConvShape&, const T*, const T*, const T*, T*);
+  template void ScatterColumns<T>(const ConvExtents&, const T*, int64_t, int64_t, T*); \
+  template int64_t TileColumns<T>(const ConvExtents&);                                 \
+  template Result<Tensor> ColumnScratch<T>(const KernelContext&, const ConvExtents&);  \
+  template Status Convolve<T>(KernelContext&, const ConvExtents&, const T*, const T*, const T*, T*);
 ASSAY_CONVOLVE(float)
 ASSAY_CONVOLVE(double)
 ASSAY_CONVOLVE(Fp)
@@ -314,13 +314,13 @@ void ConvRule(RuleContext& c, int x, int w, int bias, DType out) {
   c.Out(0, out, std::move(y));
 }
 
-Result<ConvShape> ConvShapeOf(const KernelContext& c, int x, int w) {
+Result<ConvExtents> ConvExtentsOf(const KernelContext& c, int x, int w) {
   const Shape& xs = c.in(x).shape();
   const Shape& ws = c.in(w).shape();
   Shape ys = c.out_shape(0);
   Shape in(xs.begin() + 2, xs.end()), out(ys.begin() + 2, ys.end()),
       kernel(ws.begin() + 2, ws.end());
-  ConvShape s;
+  ConvExtents s;
   s.batch = xs[0];
   s.channels = xs[1];
   s.maps = ws[0];

@@ -9,7 +9,7 @@
 
 namespace assay {
 
-struct ConvShape {
+struct ConvExtents {
   int64_t batch, channels, maps, group;  // N, C, M, group
   std::vector<WindowAxis> axes;
   int64_t in_size, out_size, kernel_size;  // products over the spatial axes
@@ -24,7 +24,7 @@ struct ConvShape {
 void ConvRule(RuleContext& c, int x, int w, int bias, DType out);
 
 // The shape of this node's convolution, inputs as in ConvRule; LimitHit when it is too much work.
-Result<ConvShape> ConvShapeOf(const KernelContext& c, int x, int w);
+Result<ConvExtents> ConvExtentsOf(const KernelContext& c, int x, int w);
 
 // Adds the attributes of every convolution row.
 OpSpec& ConvAttributes(OpSpec& row);
@@ -33,17 +33,17 @@ OpSpec& ConvAttributes(OpSpec& row);
 // (c, j) holds x[c] read at tap j for each output position. Adds columns [begin, end) back to where they were read from:
 // the adjoint of gathering them. `x` is one group's [Cg, in]; `columns` is row-major.
 template <class T>
-void ScatterColumns(const ConvShape& s, const T* columns, int64_t begin, int64_t end, T* x);
+void ScatterColumns(const ConvExtents& s, const T* columns, int64_t begin, int64_t end, T* x);
 
 // How many columns of the gathered matrix of T to hold at once.
 template <class T>
-int64_t TileColumns(const ConvShape& s);
+int64_t TileColumns(const ConvExtents& s);
 // Memory for that many, within limits.
 template <class T>
-Result<Tensor> ColumnScratch(const KernelContext& c, const ConvShape& s);
+Result<Tensor> ColumnScratch(const KernelContext& c, const ConvExtents& s);
 
 // y of the formula above; bias may be null. T: float, double, Fp.
 template <class T>
-Status Convolve(KernelContext& c, const ConvShape& s, const T* x, const T* w, const T* bias, T* y);
+Status Convolve(KernelContext& c, const ConvExtents& s, const T* x, const T* w, const T* bias, T* y);
 
 }  // namespace assay

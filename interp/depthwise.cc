@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t kPartWork = 1 << 16;  // multiply-adds worth a thread
 
 template <class U>
-void DepthwisePlane(const ConvShape& s, const U* x, const U* w, U* y) {
+void DepthwisePlane(const ConvExtents& s, const U* x, const U* w, U* y) {
   int64_t stride = s.axes.back().stride;
   ForEachTapLine(s.axes, [&](int64_t to, int64_t n, int64_t tap, int64_t from) {
     U factor = w[tap];
@@ -24,7 +24,7 @@ void DepthwisePlane(const ConvShape& s, const U* x, const U* w, U* y) {
 }  // namespace
 
 template <class T>
-void ConvolveDepthwise(const ConvShape& s, const T* x, const T* w, const T* start, const Bounds* bounds, T* y) {
+void ConvolveDepthwise(const ConvExtents& s, const T* x, const T* w, const T* start, const Bounds* bounds, T* y) {
   // Fp adds up in double: no more than 8192 products of residues are exact.
   using U = std::conditional_t<kIsFp<T>, double, T>;
   int64_t grain = 1 + kPartWork / (s.out_size * s.kernel_size);
@@ -56,8 +56,8 @@ void ConvolveDepthwise(const ConvShape& s, const T* x, const T* w, const T* star
   });
 }
 
-template void ConvolveDepthwise<float>(const ConvShape&, const float*, const float*, const float*, const Bounds*, float*);
-template void ConvolveDepthwise<double>(const ConvShape&, const double*, const double*, const double*, const Bounds*, double*);
-template void ConvolveDepthwise<Fp>(const ConvShape&, const Fp*, const Fp*, const Fp*, const Bounds*, Fp*);
+template void ConvolveDepthwise<float>(const ConvExtents&, const float*, const float*, const float*, const Bounds*, float*);
+template void ConvolveDepthwise<double>(const ConvExtents&, const double*, const double*, const double*, const Bounds*, double*);
+template void ConvolveDepthwise<Fp>(const ConvExtents&, const Fp*, const Fp*, const Fp*, const Bounds*, Fp*);
 
 }  // namespace assay

@@ -9,6 +9,6 @@ namespace assay {
 // s.group_channels() is 1, kept within `bounds` unless null. x [C,D1..Dn], w [M,K1..Kn], y [M,O1..On]. For float, double
 // and Fp (without bounds); s.kernel_size below 8192.
 template <class T>
-void ConvolveDepthwise(const ConvShape& s, const T* x, const T* w, const T* start, const Bounds* bounds, T* y);
+void ConvolveDepthwise(const ConvExtents& s, const T* x, const T* w, const T* start, const Bounds* bounds, T* y);
 
 }  // namespace assay

@@ -39,8 +39,6 @@ class Operands {
 
 Result<std::vector<TypeInfo>> InferArgs(const OpSpec& spec, const Node& node, const std::vector<const Tensor*>& args, int opset,
                                         uint32_t* values_read) {
-  // What a node with subgraphs makes is known when they have run.
-  if (spec.Has(kRunsGraphs)) return std::vector<TypeInfo>(node.outputs.size());
   std::vector<TypeInfo> types(args.size());
   std::vector<const TypeInfo*> type_ptrs(args.size(), nullptr);
   for (size_t i = 0; i < args.size(); ++i) {
@@ -48,7 +46,10 @@ Result<std::vector<TypeInfo>> InferArgs(const OpSpec& spec, const Node& node, co
     types[i] = TypeInfo::Of(*args[i]);
     type_ptrs[i] = &types[i];
   }
-  return InferNodeAt(opset, spec, node, type_ptrs, args, nullptr, values_read);
+  std::vector<TypeInfo> inferred = TRY(InferNodeAt(opset, spec, node, type_ptrs, args, nullptr, values_read));
+  // What a node with subgraphs makes is known when they have run.
+  if (spec.Has(kRunsGraphs)) inferred.assign(node.outputs.size(), TypeInfo{});
+  return inferred;
 }
 
 Result<std::vector<Tensor>> EvalWith(const OpSpec& spec, const Node& node, const Operands& operands,

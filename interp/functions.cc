@@ -2,6 +2,7 @@
 
 #include <unordered_map>
 
+#include "interp/blocked_layout.h"
 #include "interp/gradient.h"
 #include "interp/infer.h"
 #include "interp/op_spec.h"
@@ -149,7 +150,9 @@ class Inliner {
 
 }  // namespace
 
-bool NeedsInlining(const Model& model) { return model.functions || HasGradients(model.graph); }
+bool NeedsInlining(const Model& model) {
+  return model.functions || HasGradients(model.graph) || HasBlockedLayout(model);
+}
 
 Result<Model> Inlined(const Model& model, const Limits& limits) {
   if (!NeedsInlining(model)) return model;
@@ -163,6 +166,7 @@ Result<Model> Inlined(const Model& model, const Limits& limits) {
     }
   }
   if (HasGradients(out.graph)) out.graph = TRY(WithoutGradients(out.graph));
+  if (HasBlockedLayout(out)) out = TRY(WithPlainLayout(out));
   return out;
 }
 

@@ -29,12 +29,13 @@ struct Function {
 // their domains is the caller's. Defined beside saving (onnx_io_save.cc).
 void DefineFunctions(Model* model, std::vector<Function> functions);
 
-// Has the model nodes that stand for others: calls of its functions, or Gradient (interp/gradient.h)?
+// Has the model nodes that stand for others: calls of its functions, Gradient (interp/gradient.h), or the blocked
+// layout of ONNX Runtime (interp/blocked_layout.h)?
 bool NeedsInlining(const Model& model);
 // The model without them, each call replaced by the function's nodes; values inside get fresh names. A model without
 // such nodes is returned as it is. Errors: Invalid for a function that calls itself and a call with too many
 // operands; Unsupported where a function was written for a version of an operator that means something else in the
-// model's; LimitHit beyond limits.nodes.
+// model's; LimitHit beyond limits.nodes; those of WithPlainLayout.
 Result<Model> Inlined(const Model& model, const Limits& limits = Limits{});
 
 }  // namespace assay

@@ -196,7 +196,10 @@ namespace {
 TypeInfo DeclaredType(const ValueInfo& v, const std::map<std::string, int64_t>& bindings) {
   if (v.dtype != DType::kUndefined) return FromDeclaration(v, bindings);
   ListType list = ListTypeOf(v);
-  return list.kind == DType::kUndefined ? TypeInfo{} : TypeInfo::ListOf(list.kind, list.of);
+  if (list.kind == DType::kUndefined) return {};
+  TypeInfo t = FromDeclaration({v.name, list.kind, std::move(list.shape), {}}, bindings);
+  t.of = std::move(list.of);
+  return t;
 }
 
 Status InferGraph(const Graph& g, const Model& model, Inference* known);

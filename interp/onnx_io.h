@@ -61,6 +61,7 @@ const char* ValueKindName(ValueKind kind);  // "tensor", "sequence", ...
 struct ListType {
   DType kind = DType::kUndefined;
   std::vector<DType> of;
+  std::optional<std::vector<DimDecl>> shape = {};  // of its tensors; absent: unknown rank
 };
 ListType ListTypeOf(const ValueInfo& value);
 ListType ListTypeOf(const Opaque& attribute);  // a type attribute

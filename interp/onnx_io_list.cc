@@ -8,30 +8,36 @@ namespace assay {
 namespace {
 
 // Appends what a type is: {kSequence, kFloat}. False for what Tensor::List does not hold.
-bool Describe(const onnx::TypeProto& p, std::vector<DType>* out) {
+bool Describe(const onnx::TypeProto& p, std::vector<DType>* out, std::optional<std::vector<DimDecl>>* shape = nullptr) {
   constexpr size_t kDeepest = 3;  // optional(sequence(tensor))
   if (out->size() >= kDeepest) return false;
   if (p.has_tensor_type()) {
     int element = p.tensor_type().elem_type();
     if (element <= 0 || element >= kDTypeCount) return false;
     out->push_back(static_cast<DType>(element));
+    if (!shape || !p.tensor_type().has_shape()) return true;
+    shape->emplace();
+    for (const auto& d : p.tensor_type().shape().dim()) {
+      (*shape)->push_back({d.has_dim_value() && d.dim_value() >= 0 ? d.dim_value() : -1, d.dim_param()});
+    }
     return true;
   }
   if (p.has_sequence_type()) {
     out->push_back(kSequence);
-    return Describe(p.sequence_type().elem_type(), out);
+    return Describe(p.sequence_type().elem_type(), out, shape);
   }
   if (p.has_optional_type()) {
     out->push_back(kOptional);
-    return Describe(p.optional_type().elem_type(), out);
+    return Describe(p.optional_type().elem_type(), out, shape);
   }
   return false;
 }
 
 ListType FromProto(const onnx::TypeProto& p) {
   std::vector<DType> all;
-  if (!Describe(p, &all) || !IsList(all[0])) return {};
-  return {all[0], {all.begin() + 1, all.end()}};
+  std::optional<std::vector<DimDecl>> shape;
+  if (!Describe(p, &all, &shape) || !IsList(all[0])) return {};
+  return {all[0], {all.begin() + 1, all.end()}, std::move(shape)};
 }
 
 Result<Tensor> FromProto(onnx::SequenceProto* p, const std::vector<DType>& of, onnx_io::LoadState* state) {

@@ -166,6 +166,7 @@ Result<Judgement> JudgePair(const Model& source, const Model& target, const Judg
   if (NeedsInlining(source) || NeedsInlining(target)) {
     Result<Model> plain = Inlined(source), other = Inlined(target);
     if (!plain.ok()) return NotJudged("the source can't be run: " + plain.error().ToString());
+    if (!other.ok() && other.error().code == Code::kUnsupported) return other.error();
     if (!other.ok()) return Beyond("the target can't be run: " + other.error().ToString());
     return JudgePair(*plain, *other, options);
   }

@@ -25,6 +25,7 @@
 
 #include <fmt/format.h>
 
+#include "interp/functions.h"
 #include "oracle/judge.h"
 #include "oracle/probes.h"
 
@@ -270,6 +271,12 @@ RepairJudgement Refused(std::string why, bool edited) {
 
 RepairJudgement JudgeRepair(const Model& source, const Model& target, const Model& fixed,
                             const JudgeOptions& options) {
+  if (NeedsInlining(source) || NeedsInlining(target) || NeedsInlining(fixed)) {
+    Result<Model> s = Inlined(source), t = Inlined(target), f = Inlined(fixed);
+    if (!f.ok()) return Refused("the repaired model is not valid: " + f.error().ToString(), true);
+    if (!s.ok() || !t.ok()) return Refused((s.ok() ? t : s).error().ToString(), true);
+    return JudgeRepair(*s, *t, *f, options);
+  }
   Result<Census> s = TakeCensus(source), t = TakeCensus(target), f = TakeCensus(fixed);
   if (!f.ok()) return Refused("the repaired model is not valid: " + f.error().ToString(), true);
   if (!s.ok() || !t.ok()) return Refused((s.ok() ? t : s).error().ToString(), true);

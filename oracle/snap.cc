@@ -131,7 +131,7 @@ const SnapPool::Impl& SnapPool::Impl::Collected() {
 // ---- finding
 // ---------------------------------------------------------------------------------------------------
 
-bool SnapPool::Impl::VectorFits(const Entry& e, const Tensor& c, bool negated,
+bool SnapPool::Impl::VectorFits(const SnapEntry& e, const Tensor& c, bool negated,
                                 double* worst) const {
   if (e.value.empty() || (static_cast<int64_t>(e.value.size()) != c.size() && e.value.size() != 1))
     return false;
@@ -149,7 +149,7 @@ bool SnapPool::Impl::VectorFits(const Entry& e, const Tensor& c, bool negated,
 }
 
 // W' against W * S * S of `pre`, by columns.
-bool SnapPool::Impl::WeightsFit(const Entry& e, const Tensor& c, const WeightView& view,
+bool SnapPool::Impl::WeightsFit(const SnapEntry& e, const Tensor& c, const WeightView& view,
                                 double* worst) const {
   const Form& form = forms->all()[e.ref];
   Forms::Weights w = forms->WeightsOf(form);
@@ -223,7 +223,7 @@ SnapPool::Match SnapPool::Find(const Tensor& c, const Node* reader, int input) c
   if (reader) view = ViewWeights(*reader, input, c.shape());
   double best_worst = 1e300;
   for (size_t e = 0; e < m.entries.size(); ++e) {
-    const Entry& entry = m.entries[e];
+    const SnapEntry& entry = m.entries[e];
     double worst;
     auto consider = [&](bool negated) {
       if (worst >= best_worst) return;
@@ -331,7 +331,7 @@ std::vector<SnapPool::Match> SnapPool::Candidates(const Tensor& c, const Node* r
   std::optional<WeightView> view;
   if (reader) view = ViewWeights(*reader, input, c.shape());
   for (size_t e = 0; e < m.entries.size(); ++e) {
-    const Entry& entry = m.entries[e];
+    const SnapEntry& entry = m.entries[e];
     if (entry.kind == EntryKind::kWeights) {
       const Form& form = m.forms->all()[entry.ref];
       if (!view || !form.folded()) continue;

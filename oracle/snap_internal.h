@@ -17,7 +17,7 @@ enum class EntryKind : uint8_t {
   kWeights,   // weights of a form's contraction, scaled: W * S * S of `pre`
 };
 
-struct Entry {
+struct SnapEntry {
   EntryKind kind;
   int ref;  // form, node or value
   // Of all but weights: the numbers, their bounds in units of RoundingUnit relative to `magnitude`,
@@ -38,7 +38,7 @@ struct SnapPool::Impl {
   std::unordered_map<uint64_t, int> contents;  // structure -> value
   // Filled by Collect.
   std::unique_ptr<const Forms> forms;
-  std::vector<Entry> entries;
+  std::vector<SnapEntry> entries;
 
   const Impl& Collected();
   void AddForm(int form);
@@ -47,14 +47,14 @@ struct SnapPool::Impl {
   void AddComputed(int value);
 
   // Does `c` equal an entry as a whole? The largest |difference| / bound goes to *worst.
-  bool VectorFits(const Entry& e, const Tensor& c, bool negated, double* worst) const;
-  bool WeightsFit(const Entry& e, const Tensor& c, const WeightView& view, double* worst) const;
+  bool VectorFits(const SnapEntry& e, const Tensor& c, bool negated, double* worst) const;
+  bool WeightsFit(const SnapEntry& e, const Tensor& c, const WeightView& view, double* worst) const;
   // snap_pieces.cc: element by element.
   Match VectorPieces(const Tensor& c) const;
   bool InOneLiteral(const Tensor& c) const;
   Match WeightPieces(const Tensor& c, const WeightView& view) const;
 
-  Result<std::vector<Fp>> VectorInField(const Entry& e, Cache& cache) const;
+  Result<std::vector<Fp>> VectorInField(const SnapEntry& e, Cache& cache) const;
 };
 
 struct SnapPool::Cache {

@@ -65,7 +65,7 @@ struct EntryColumns {
   const Form* pre;
   bool usable = false;
 
-  EntryColumns(const Forms& forms, const Entry& e)
+  EntryColumns(const Forms& forms, const SnapEntry& e)
       : form(&forms.all()[e.ref]), pre(form->pre >= 0 ? &forms.all()[form->pre] : nullptr) {
     w = forms.WeightsOf(*form);
     size_t s = form->real.s.size();
@@ -84,7 +84,7 @@ struct EntryColumns {
 
 class WeightSearch {
  public:
-  WeightSearch(const std::vector<Entry>& entries, const Forms& forms, const Tensor& c,
+  WeightSearch(const std::vector<SnapEntry>& entries, const Forms& forms, const Tensor& c,
                const WeightView& view)
       : entries_(entries),
         forms_(forms),
@@ -230,7 +230,7 @@ class WeightSearch {
     }
   }
 
-  const std::vector<Entry>& entries_;
+  const std::vector<SnapEntry>& entries_;
   const Forms& forms_;
   const Tensor& c_;
   const WeightView& view_;
@@ -252,7 +252,7 @@ SnapPool::Match SnapPool::Impl::WeightPieces(const Tensor& c, const WeightView& 
 bool SnapPool::Impl::InOneLiteral(const Tensor& c) const {
   constexpr int64_t kFew = 16;  // that many may be found in a long literal by chance
   if (c.size() < kFew) return false;
-  for (const Entry& entry : entries) {
+  for (const SnapEntry& entry : entries) {
     if (entry.kind != EntryKind::kLiteral) continue;
     const Tensor& literal = source->Initial(entry.ref);
     if (literal.dtype() != c.dtype() || literal.size() < c.size() || literal.size() > kLongestVector) continue;
@@ -284,7 +284,7 @@ SnapPool::Match SnapPool::Impl::VectorPieces(const Tensor& c) const {
   std::vector<int> votes(entries.size(), 0);
   const double unit = RoundingUnit(c.dtype());
   for (size_t e = 0; e < entries.size(); ++e) {
-    const Entry& entry = entries[e];
+    const SnapEntry& entry = entries[e];
     for (size_t i = 0; i < entry.value.size(); ++i) {
       double v = entry.value[i], bound = entry.Bound(i, unit);
       auto it =

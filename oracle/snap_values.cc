@@ -22,7 +22,7 @@ std::vector<T> Numbers(const Tensor& t) {
 
 }  // namespace
 
-Result<std::vector<Fp>> SnapPool::Impl::VectorInField(const Entry& e, Cache& cache) const {
+Result<std::vector<Fp>> SnapPool::Impl::VectorInField(const SnapEntry& e, Cache& cache) const {
   auto zip = [](const std::vector<Fp>& a, const std::vector<Fp>& b) {
     std::vector<Fp> y(std::max(a.size(), b.size()));
     for (size_t i = 0; i < y.size(); ++i)
@@ -75,7 +75,7 @@ class Values {
       return pool_.forms->all()[f].real;
   }
   Result<std::vector<T>> OfVector(int e) {
-    const Entry& entry = pool_.entries[e];
+    const SnapEntry& entry = pool_.entries[e];
     if constexpr (kIsFp<T>) {
       auto it = cache_->vectors.find(e);
       if (it != cache_->vectors.end()) return it->second;

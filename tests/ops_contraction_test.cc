@@ -4,6 +4,8 @@
 #include "interp/exec.h"
 #include "interp/kernels.h"
 #include "interp/kernels_matmul.h"
+#include "interp/text.h"
+#include "oracle/verify.h"
 
 namespace assay {
 namespace {
@@ -344,6 +346,77 @@ TEST(QLinearConv, IsDequantizeConvQuantize) {
     Tensor sum = Eval("Conv", {left, right}, {{"pads", pads, {}}}, store).value()[0];
     Tensor want = Eval("QuantizeLinear", {sum, sy, y_zero}, {}, store).value()[0];
     EXPECT_TRUE((*got)[0].Identical(want));
+  }
+}
+
+// A vector has no axes to swap, and is a row or a column as in MatMul.
+TEST(FusedMatMul, TakesVectorsAndTransposes) {
+  struct Case {
+    const char *shapes, *attrs;
+    Shape y;
+  };
+  const Case cases[] = {
+      {"float[3] a, float[3] b", "transA=1, transB=1", {}},
+      {"float[3] a, float[2,3,4] b", "transA=1", {2, 4}},
+      {"float[2,3,4] a, float[3] b", "transA=1", {2, 4}},
+      {"float[5,3] a, float[2,4,3] b", "transB=1", {2, 5, 4}},
+  };
+  auto run = [](const Case& c, const std::string& nodes) {
+    Result<Model> m = ParseText(std::string("opset 13 opset \"com.microsoft\" 1 graph(") +
+                                c.shapes + ") -> (y) { " + nodes + " }");
+    EXPECT_TRUE(m.ok()) << m.error().ToString();
+    return assay::Run(*m, RandomInputs(*m, 1).value());
+  };
+  for (const Case& c : cases) {
+    auto fused =
+        run(c, std::string("y = com.microsoft::FusedMatMul(a, b) {alpha=1.0, ") + c.attrs + "}");
+    ASSERT_TRUE(fused.ok()) << c.shapes << ": " << fused.error().ToString();
+    EXPECT_EQ(fused->outputs[0].shape(), c.y) << c.shapes;
+    const std::string attrs = c.attrs;
+    std::string plain, a = "a", b = "b";
+    if (attrs.find("transA") != std::string::npos && c.shapes[7] != ']')
+      plain += "at = Transpose(a) {perm=[0,2,1]} ", a = "at";
+    if (attrs.find("transB") != std::string::npos && c.y.size() == 3)
+      plain += "bt = Transpose(b) {perm=[0,2,1]} ", b = "bt";
+    auto want = run(c, plain + "y = MatMul(" + a + ", " + b + ")");
+    ASSERT_TRUE(want.ok()) << want.error().ToString();
+    for (int64_t i = 0; i < fused->outputs[0].size(); ++i)
+      EXPECT_NEAR(fused->outputs[0].AsDouble(i), want->outputs[0].AsDouble(i), 1e-6) << c.shapes;
+  }
+  auto bad = run({"float[3] a, float[4] b", "", {}}, "y = com.microsoft::FusedMatMul(a, b)");
+  ASSERT_FALSE(bad.ok());
+  EXPECT_NE(bad.error().ToString().find("the inner extents agree"), std::string::npos);
+}
+
+// A fused activation is the operator of that name.
+TEST(FusedConv, ActivatesAsTheOperatorsDo) {
+  struct Case {
+    const char *fused, *plain;
+  };
+  const Case cases[] = {
+      {"activation=\"Relu\"", "y = Relu(c)"},
+      {"activation=\"Tanh\"", "y = Tanh(c)"},
+      {"activation=\"Sigmoid\"", "y = Sigmoid(c)"},
+      {"activation=\"LeakyRelu\", activation_params=[0.25]", "y = LeakyRelu(c) {alpha=0.25}"},
+      {"activation=\"HardSigmoid\", activation_params=[0.25, 0.5]",
+       "y = HardSigmoid(c) {alpha=0.25, beta=0.5}"},
+      {"activation=\"Clip\", activation_params=[-0.25, 0.5]",
+       "l = float[] {-0.25} h = float[] {0.5} y = Clip(c, l, h)"},
+  };
+  for (const Case& c : cases) {
+    auto model = [](const std::string& nodes) {
+      return ParseText(
+                 "opset 13 opset \"com.microsoft\" 1 graph(float[1,2,3,3] x) -> (y) { w = "
+                 "float[2,2,2,2] random(1) " +
+                 nodes + " }")
+          .value();
+    };
+    const Model fused = model(std::string("y = com.microsoft::FusedConv(x, w) {") + c.fused + "}"),
+                plain = model(std::string("c = Conv(x, w) ") + c.plain);
+    const std::vector<Tensor> x = RandomInputs(plain, 1).value();
+    EXPECT_TRUE(assay::Run(fused, x)->outputs[0].Identical(assay::Run(plain, x)->outputs[0]))
+        << c.fused;
+    EXPECT_TRUE(Verify(plain, fused)->architecture.proved) << c.fused;
   }
 }
 

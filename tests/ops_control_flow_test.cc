@@ -125,6 +125,31 @@ TEST(Subgraph, ErrorsNameTheNodeInside) {
   EXPECT_NE(known.error().ToString().find("outer"), std::string::npos) << known.error().ToString();
 }
 
+// A run does not infer bodies, but it holds the node itself to its row.
+TEST(Subgraph, OperandsAndAttributesAreCheckedBeforeARun) {
+  struct Case {
+    const char* node;
+    const char* error;
+  };
+  const Case cases[] = {
+      {"y = If(_) {then_branch=graph() -> (a) { a = Neg(x) }, else_branch=graph() -> (b) { b = Abs(x) }}",
+       "input 0 (cond) is missing"},
+      {"y = If(c) {then_branch=graph() -> (a) { a = Neg(x) }, else_branch=1}", "attribute 'else_branch': want graph, got int"},
+      {"y = If(c) {then_branch=graph() -> (a) { a = Neg(x) }}", "attribute 'else_branch' is missing"},
+      {"y = Scan(x) {num_scan_inputs=0, body=graph(float e) -> (a) { a = Neg(e) }}", "num_scan_inputs is at least 1"},
+      {"y = Scan(x) {num_scan_inputs=1, scan_input_axes=[7], body=graph(float e) -> (a) { a = Neg(e) }}",
+       "axis is within the rank"},
+  };
+  for (const Case& c : cases) {
+    Result<Model> m = ParseText(std::string("graph(bool[] c, float[2] x) -> (float[] y) { ") + c.node + " }");
+    ASSERT_TRUE(m.ok()) << c.node << ": " << m.error().ToString();
+    Result<Execution> run = assay::Run(*m, {Bool(true), Tensor::Floats({2}, {1, 2})});
+    ASSERT_FALSE(run.ok()) << c.node;
+    EXPECT_EQ(run.error().code, Code::kInvalid);
+    EXPECT_NE(run.error().ToString().find(c.error), std::string::npos) << run.error().ToString();
+  }
+}
+
 TEST(Sequence, InsertEraseAtLengthAndJoin) {
   Model m = Parse(R"(graph(float[2] a, float[2] b) -> (n, y, j) {
     zero = int64[] {0}

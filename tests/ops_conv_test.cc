@@ -4,6 +4,7 @@
 
 #include "interp/exec.h"
 #include "interp/kernels.h"
+#include "interp/text.h"
 
 namespace assay {
 namespace {
@@ -309,6 +310,38 @@ TEST(MaxUnpool, RefusesIndicesOutside) {
                 {{"kernel_shape", two, {}}, {"strides", two, {}}});
   ASSERT_TRUE(y.ok()) << y.error().ToString();
   EXPECT_TRUE((*y)[0].Identical(Tensor::Floats({1, 1, 4}, {0, 1, 2, 0})));
+}
+
+// com.microsoft's QLinearConv is that of ai.onnx between transposes.
+TEST(QLinearConv, TakesChannelsLast) {
+  const std::string operands =
+      "xs = float[] {0.5} xz = uint8[] {3} w = int8[4,2,2,1] "
+      "{1,-2,3,4,-5,6,7,-8,9,1,-2,3,4,5,-6,7} "
+      "ws = float[4] {0.25,0.5,0.75,1} wz = int8[4] {0,1,0,-1} ys = float[] {0.5} yz = uint8[] {7} "
+      "b = int32[4] {1,-2,3,4} ";
+  const std::string attrs = "{strides=[1,2], pads=[1,0,0,1]";
+  auto run = [&](const std::string& nodes) {
+    Result<Model> m =
+        ParseText("opset 13 opset \"com.microsoft\" 1 graph(uint8[2,3,5,2] x) -> (y) { " +
+                  operands + nodes + " }");
+    EXPECT_TRUE(m.ok()) << m.error().ToString();
+    return assay::Run(*m, RandomInputs(*m, 1).value());
+  };
+  auto last = run("y = com.microsoft::QLinearConv(x, xs, xz, w, ws, wz, ys, yz, b) " + attrs +
+                  ", channels_last=1}");
+  auto plain =
+      run("t = Transpose(x) {perm=[0,3,1,2]} c = QLinearConv(t, xs, xz, w, ws, wz, ys, yz, b) " +
+          attrs + "} y = Transpose(c) {perm=[0,2,3,1]}");
+  auto same =
+      run("t = Transpose(x) {perm=[0,3,1,2]} c = com.microsoft::QLinearConv(t, xs, xz, w, ws, wz, "
+          "ys, yz, b) " +
+          attrs + "} y = Transpose(c) {perm=[0,2,3,1]}");
+  ASSERT_TRUE(last.ok()) << last.error().ToString();
+  EXPECT_EQ(last->outputs[0].shape(), (Shape{2, 3, 3, 4}));
+  EXPECT_TRUE(last->outputs[0].Identical(plain->outputs[0]));
+  EXPECT_TRUE(same->outputs[0].Identical(plain->outputs[0]));
+  auto bad = run("y = com.microsoft::QLinearConv(x, xs, xz, w, ws, wz, ys, yz, b) " + attrs + "}");
+  ASSERT_FALSE(bad.ok());
 }
 
 }  // namespace

@@ -35,7 +35,7 @@ std::vector<std::string> SoftmaxArguments(const View& v, int i) {
 // ---- LH_REDUCE_AXES, LH_REDUCE_KEEPDIMS ----
 // "axes=1": another axis alone; "all": every axis, the extents of 1 kept.
 std::vector<std::string> ReduceArguments(const View& v, int i) {
-  std::optional<Reduction> r = ReductionOf(v, i);
+  std::optional<ReducedAxes> r = ReductionOf(v, i);
   if (!r || r->noop) return {};
   const std::string& x = v.node(i).inputs[0];
   int rank = v.Rank(x);
@@ -47,7 +47,7 @@ std::vector<std::string> ReduceArguments(const View& v, int i) {
   return arguments;
 }
 Status ChangeAxes(Edit& e, int i, const std::string& argument) {
-  Reduction r = *ReductionOf(e.view(), i);
+  ReducedAxes r = *ReductionOf(e.view(), i);
   const Node& n = e.view().node(i);
   std::vector<int64_t> axes;
   for (int a = 0; a < e.view().Rank(n.inputs[0]) && argument == "all"; ++a) axes.push_back(a);
@@ -57,7 +57,7 @@ Status ChangeAxes(Edit& e, int i, const std::string& argument) {
   return {};
 }
 std::vector<std::string> KeepdimsArguments(const View& v, int i) {
-  std::optional<Reduction> r = ReductionOf(v, i);
+  std::optional<ReducedAxes> r = ReductionOf(v, i);
   if (!r || r->axes.empty() || v.IsOutput(v.node(i).outputs[0])) return {};
   return {r->keepdims ? "0" : "1"};
 }

@@ -49,7 +49,7 @@ std::optional<Normalization> NormalizationAt(const View& v, int i) {
   bool squares = square >= 0 && v.node(square).inputs[0] == centred &&
                  ((v.Is(square, "Pow") && ScalarOf(v.ConstantInput(square, 1)) == 2.0) ||
                   (v.Is(square, "Mul") && v.node(square).inputs[1] == centred));
-  std::optional<Reduction> a = ReductionOf(v, mean), b = ReductionOf(v, var);
+  std::optional<ReducedAxes> a = ReductionOf(v, mean), b = ReductionOf(v, var);
   std::optional<double> epsilon = ScalarOf(eps->constant);
   if (!squares || !a || !b || a->axes != b->axes || !a->keepdims || !b->keepdims || a->axes.empty())
     return std::nullopt;

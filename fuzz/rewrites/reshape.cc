@@ -201,7 +201,7 @@ Status RewriteChain(Edit& e, int i, const std::string& argument) {
 
 // ---- B16 ----
 Strings KeepdimsArguments(const View& v, int i) {
-  std::optional<Reduction> r = ReductionOf(v, i);
+  std::optional<ReducedAxes> r = ReductionOf(v, i);
   if (r && r->keepdims && !r->noop && !r->axes.empty()) return {"split"};
   std::optional<std::vector<int64_t>> axes = v.Is(i, "Unsqueeze") ? LongAxes(v, i) : std::nullopt;
   int j = axes ? v.Maker(v.node(i).inputs[0]) : -1;
@@ -234,7 +234,7 @@ Strings GlobalPoolArguments(const View& v, int i) {
   int rank = n.inputs.empty() ? -1 : v.Rank(n.inputs[0]);
   if (rank < 3 || !IsFloat(v.ElementType(n.inputs[0]))) return {};
   if (v.IsAny(i, {"GlobalAveragePool", "GlobalMaxPool"})) return {"reduce"};
-  std::optional<Reduction> r =
+  std::optional<ReducedAxes> r =
       v.IsAny(i, {"ReduceMean", "ReduceMax"}) ? ReductionOf(v, i) : std::nullopt;
   bool pools = r && r->keepdims && !r->noop && r->axes == SpatialAxes(rank) &&
                v.ElementType(n.inputs[0]) != DType::kBfloat16;

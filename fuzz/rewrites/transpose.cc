@@ -161,7 +161,7 @@ std::vector<std::string> LayoutArguments(const View& v, int i) {
   bool fits = IsPointwise(v, i) ||
               ((IsElementwiseBinary(v, i) || HasAxis(v, i)) && OperandsPermute(v, i, rank));
   if (v.Is(i, "PRelu") && !v.ConstantInput(i, 1)) fits = false;
-  std::optional<Reduction> r = ReductionOf(v, i);
+  std::optional<ReducedAxes> r = ReductionOf(v, i);
   fits |= r && r->keepdims && !r->noop;
   if (!fits) return {};
   std::vector<int64_t> perm = {0};
@@ -207,7 +207,7 @@ Status Sandwich(Edit& e, int i, const std::string& argument) {
   if (IsWindow2d(v, i)) {
     n.inputs[0] = AddTranspose(e, "in", n.inputs[0], perm);
     SwapSpatial(e, i, &n);
-  } else if (std::optional<Reduction> r = ReductionOf(v, i)) {
+  } else if (std::optional<ReducedAxes> r = ReductionOf(v, i)) {
     std::vector<int64_t> axes;
     for (int64_t a : r->axes) axes.push_back(NewAxis(perm, a));
     std::sort(axes.begin(), axes.end());

@@ -304,12 +304,12 @@ void SequenceMapRule(RuleContext& c) {
   for (int i = 0; i < c.inputs(); ++i) {
     const TypeInfo& t = c.type(i);
     bool sequence = t.dtype == kSequence && !t.of.empty();
-    given.push_back(sequence ? TypeInfo{t.of[0], false, {}, {}} : t);
+    given.push_back(sequence ? ItemOf(t) : t);
   }
   std::vector<TypeInfo> made = c.Body("body", given);
   for (int i = 0; i < c.outputs(); ++i) {
     bool known = static_cast<size_t>(i) < made.size();
-    c.Out(i, TypeInfo::ListOf(kSequence, known ? std::vector<DType>{made[static_cast<size_t>(i)].dtype} : std::vector<DType>{}));
+    c.Out(i, ListOfItems(kSequence, known ? made[static_cast<size_t>(i)] : TypeInfo{}));
   }
 }
 

@@ -9,7 +9,7 @@ namespace {
 void Rule(RuleContext& c) { ConvRule(c, 0, 1, 2, c.dtype(0)); }
 
 Status Eval(KernelContext& c) {
-  ConvShape shape = TRY(ConvShapeOf(c, 0, 1));
+  ConvExtents shape = TRY(ConvExtentsOf(c, 0, 1));
   Tensor* y = TRY(c.Out(0));
   return VisitFloat(c.in(0), [&](auto zero) -> Status {
     using T = decltype(zero);

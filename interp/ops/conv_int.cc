@@ -18,7 +18,7 @@ Shape ChannelShape(const KernelContext& c, int i, int axes_after) {
 
 // The convolution of inputs x and w, whose zero points follow at zx and zw.
 Status ConvolveCentered(KernelContext& c, int x, int zx, int w, int zw, int bias, int32_t* y) {
-  ConvShape shape = TRY(ConvShapeOf(c, x, w));
+  ConvExtents shape = TRY(ConvExtentsOf(c, x, w));
   Tensor left = TRY(Centered(c, x, zx, {}));
   Tensor right = TRY(Centered(c, w, zw, ChannelShape(c, zw, c.in(w).rank() - 1)));
   Tensor sums = TRY(Tensor::Make(DType::kDouble, c.out_shape(0), Store::kNative, c.limits()));

@@ -57,13 +57,13 @@ void Rule(RuleContext& c) {
 }
 
 // The convolution of which this node is the adjoint: it reads our output and makes our input.
-Result<ConvShape> AdjointShape(const KernelContext& c) {
+Result<ConvExtents> AdjointShape(const KernelContext& c) {
   const Shape& xs = c.in(0).shape();
   const Shape& ws = c.in(1).shape();
   Shape ys = c.out_shape(0);
   Shape in(xs.begin() + 2, xs.end()), out(ys.begin() + 2, ys.end()),
       kernel(ws.begin() + 2, ws.end());
-  ConvShape s;
+  ConvExtents s;
   s.batch = xs[0];
   s.channels = ys[1];
   s.maps = xs[1];
@@ -110,7 +110,7 @@ void ScatterDirectly(const ConvShape& s, const T* x, const T* w, T* y) {
 }
 
 template <class T>
-Status ConvolveTransposed(KernelContext& c, const ConvShape& s, const T* x, const T* w,
+Status ConvolveTransposed(KernelContext& c, const ConvExtents& s, const T* x, const T* w,
                           const T* bias, T* y) {
   if (s.batch == 0 || s.channels == 0) return {};
   for (int64_t i = 0; i < s.batch * s.channels; ++i)
@@ -138,7 +138,7 @@ Status ConvolveTransposed(KernelContext& c, const ConvShape& s, const T* x, cons
 }
 
 Status Eval(KernelContext& c) {
-  ConvShape shape = TRY(AdjointShape(c));
+  ConvExtents shape = TRY(AdjointShape(c));
   Tensor* y = TRY(c.Out(0));
   return VisitFloat(c.in(0), [&](auto zero) -> Status {
     using T = decltype(zero);

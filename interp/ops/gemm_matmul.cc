@@ -6,18 +6,23 @@
 
 namespace assay {
 
-std::vector<Dim> MatMulDims(RuleContext& c, int a, int b) {
-  int ra = c.Rank(a), rb = c.Rank(b);
+std::vector<Dim> MatMulDims(RuleContext& c, std::vector<Dim> a, std::vector<Dim> b) {
+  const size_t ra = a.size(), rb = b.size();
   c.Require(ra >= 1 && rb >= 1, "no operand is a scalar");
   if (ra < 1 || rb < 1) return {};
-  c.Require(c.In(a, ra - 1) == c.In(b, rb == 1 ? 0 : rb - 2), "the inner extents agree");
-  std::vector<Dim> batch_a = c.Dims(a), batch_b = c.Dims(b);
-  batch_a.resize(static_cast<size_t>(std::max(0, ra - 2)));
-  batch_b.resize(static_cast<size_t>(std::max(0, rb - 2)));
-  std::vector<Dim> y = BroadcastDims(c, batch_a, batch_b);
-  if (ra > 1) y.push_back(c.In(a, ra - 2));
-  if (rb > 1) y.push_back(c.In(b, rb - 1));
+  c.Require(a[ra - 1] == b[rb == 1 ? 0 : rb - 2], "the inner extents agree");
+  std::vector<Dim> last;
+  if (ra > 1) last.push_back(a[ra - 2]);
+  if (rb > 1) last.push_back(b[rb - 1]);
+  a.resize(ra - std::min<size_t>(ra, 2));
+  b.resize(rb - std::min<size_t>(rb, 2));
+  std::vector<Dim> y = BroadcastDims(c, a, b);
+  y.insert(y.end(), last.begin(), last.end());
   return y;
+}
+
+std::vector<Dim> MatMulDims(RuleContext& c, int a, int b) {
+  return MatMulDims(c, c.Dims(a), c.Dims(b));
 }
 
 Result<MatMulShape> MatMulShapeOf(const KernelContext& c, const Shape& a, const Shape& b) {

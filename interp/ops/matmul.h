@@ -9,6 +9,8 @@ namespace assay {
 // as a row or column whose axis the result lacks. Violates the rule when they don't fit; both
 // inputs must be ranked.
 std::vector<Dim> MatMulDims(RuleContext& c, int a, int b);
+// The same of operands with these extents.
+std::vector<Dim> MatMulDims(RuleContext& c, std::vector<Dim> a, std::vector<Dim> b);
 
 // The product of operands of those shapes as batches of [M,K] * [K,N].
 struct MatMulShape {

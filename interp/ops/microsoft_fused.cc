@@ -10,9 +10,8 @@ namespace {
 
 constexpr char kDomain[] = "com.microsoft";
 
-const OpSpec& Plain(const char* name) {
-  constexpr int kOpset = 13;
-  const OpSpec* row = FindOp("", name, kOpset);
+const OpSpec& Plain(const std::string& name, int opset = 13) {
+  const OpSpec* row = FindOp("", name, opset);
   CHECK(row != nullptr);
   return *row;
 }
@@ -20,33 +19,24 @@ const OpSpec& Plain(const char* name) {
 const std::vector<std::string> kActivations = {"",          "Relu", "Sigmoid",     "Tanh",
                                                "LeakyRelu", "Clip", "HardSigmoid", "Elu"};
 
-// The activation on the first output, with its numbers a and b.
+// The activation on the first output, with its numbers: alpha and beta, or min and max.
 Status Activate(KernelContext& c, const std::string& name, float first, float second) {
   if (name.empty()) return {};
+  constexpr int kOpset = 10;  // Clip has attributes
+  const OpSpec& row = Plain(name, kOpset);
+  std::vector<Attribute> attrs;
+  for (const AttrSpec& a : row.attrs) {
+    const bool leads = a.name == "alpha" || a.name == "min";
+    attrs.push_back({a.name, leads ? first : second, {}});
+  }
   Tensor& y = c.results()[0];
-  return VisitFloat(y, [&](auto zero) -> Status {
-    using T = decltype(zero);
-    T* v = y.mutable_data<T>();
-    const T a = T(static_cast<double>(first)), b = T(static_cast<double>(second));
-    auto map = [&](auto fn) {
-      for (int64_t i = 0; i < y.size(); ++i) v[i] = fn(v[i]);
-    };
-    if (name == "Relu")
-      map([](T x) { return ScalarMax(x, T()); });
-    else if (name == "Sigmoid")
-      map([](T x) { return ScalarSigmoid(x); });
-    else if (name == "Tanh")
-      map([](T x) { return ScalarTanh(x); });
-    else if (name == "LeakyRelu")
-      map([&](T x) { return x < T() ? a * x : x; });
-    else if (name == "Elu")
-      map([&](T x) { return x < T() ? a * (ScalarExp(x) - T(1)) : x; });
-    else if (name == "Clip")
-      map([&](T x) { return ScalarMin(b, ScalarMax(a, x)); });
-    else
-      map([&](T x) { return ScalarMax(T(), ScalarMin(T(1), a * x + b)); });  // HardSigmoid
-    return {};
-  });
+  const NodePtr node = MakeNode(name, {"x"}, {"y"}, attrs);
+  const std::vector<const Tensor*> inputs = {&y};
+  const std::vector<TypeInfo> inferred = {TypeInfo::Of(y)};
+  KernelContext activation(row, *node, inputs, inferred, c.store(), c.limits(), kOpset);
+  TRY(row.eval(activation));
+  c.Set(0, activation.results()[0]);
+  return {};
 }
 
 // ---- FusedConv: act(Conv(X, W, B) + Z)
@@ -86,46 +76,36 @@ Status EvalFusedGemm(KernelContext& c) {
                   c.Float("activation_beta"));
 }
 
-// ---- FusedMatMul: alpha * A' * B', each with its last two axes swapped or not
+// ---- FusedMatMul: alpha * A' * B', each with its last two axes swapped or not, where it has two
 
-std::vector<Dim> BatchOf(RuleContext& c, int i) {
-  std::vector<Dim> batch = c.Dims(i);
-  batch.resize(static_cast<size_t>(std::max(0, c.Rank(i) - 2)));
-  return batch;
+template <class Extents>
+Extents Turned(Extents extents, bool turn) {
+  if (turn && extents.size() > 1) std::swap(extents.rbegin()[0], extents.rbegin()[1]);
+  return extents;
 }
 
 void FusedMatMulRule(RuleContext& c) {
-  c.OutUnranked(0, c.dtype(0));
-  if (!c.Ranked(0) || !c.Ranked(1)) return;
-  int ra = c.Rank(0), rb = c.Rank(1);
-  c.Require(ra >= 2 && rb >= 2, "A and B are matrices");
-  if (c.failed()) return;
-  bool ta = c.IntValue("transA") != 0, tb = c.IntValue("transB") != 0;
-  c.Require(c.In(0, ta ? ra - 2 : ra - 1) == c.In(1, tb ? rb - 1 : rb - 2),
-            "the inner extents agree");
-  std::vector<Dim> y = BroadcastDims(c, BatchOf(c, 0), BatchOf(c, 1));
-  y.push_back(c.In(0, ta ? ra - 1 : ra - 2));
-  y.push_back(c.In(1, tb ? rb - 2 : rb - 1));
-  if (!c.failed()) c.Out(0, c.dtype(0), y);
+  if (!c.Ranked(0) || !c.Ranked(1)) return c.OutUnranked(0, c.dtype(0));
+  c.Out(0, c.dtype(0),
+        MatMulDims(c, Turned(c.Dims(0), c.IntValue("transA") != 0),
+                   Turned(c.Dims(1), c.IntValue("transB") != 0)));
 }
 
 Status EvalFusedMatMul(KernelContext& c) {
   if (c.Int("transBatchA") != 0 || c.Int("transBatchB") != 0)
     return Unsupported("FusedMatMul with turned batches");
-  const bool ta = c.Int("transA") != 0, tb = c.Int("transB") != 0;
-  const Tensor &a = c.in(0), &b = c.in(1);
+  const bool ta = c.Int("transA") != 0 && c.in(0).rank() > 1,
+             tb = c.Int("transB") != 0 && c.in(1).rank() > 1;
+  const MatMulShape s =
+      TRY(MatMulShapeOf(c, Turned(c.in(0).shape(), ta), Turned(c.in(1).shape(), tb)));
   Tensor* y = TRY(c.Out(0));
-  const int64_t m = y->dim(y->rank() - 2), n = y->dim(y->rank() - 1),
-                k = a.dim(ta ? a.rank() - 2 : a.rank() - 1);
-  TRY(c.Charge({y->size(), k}));
   if (y->size() == 0) return {};
-  auto batch = [](const Tensor& t) { return Shape(t.shape().begin(), t.shape().end() - 2); };
-  return VisitFloat(a, [&](auto zero) -> Status {
+  return VisitFloat(c.in(0), [&](auto zero) -> Status {
     using T = decltype(zero);
     T* out = y->mutable_data<T>();
-    ForBroadcast2(batch(*y), batch(a), batch(b), [&](int64_t i, int64_t ia, int64_t ib) {
-      MatrixProduct(c.data<T>(0) + ia * m * k, c.data<T>(1) + ib * k * n, out + i * m * n, m, k, n,
-                    ta, tb);
+    ForBroadcast2(s.batch, s.batch_a, s.batch_b, [&](int64_t i, int64_t ia, int64_t ib) {
+      MatrixProduct(c.data<T>(0) + ia * s.m * s.k, c.data<T>(1) + ib * s.k * s.n,
+                    out + i * s.m * s.n, s.m, s.k, s.n, ta, tb);
     });
     const T alpha = T(static_cast<double>(c.Float("alpha")));
     for (int64_t i = 0; i < y->size(); ++i) out[i] = alpha * out[i];

@@ -14,7 +14,7 @@ std::vector<DType> Named(const Node& n) {
 }
 
 void OptionalRule(RuleContext& c) {
-  if (c.Has(0)) return c.Out(0, TypeInfo::ListOf(kOptional, Described(c.dtype(0), c.type(0).of)));
+  if (c.Has(0)) return c.Out(0, ListOfItems(kOptional, c.type(0)));
   c.Require(!Named(c.node()).empty(), "an optional without an element names its type");
   c.Out(0, TypeInfo::ListOf(kOptional, Named(c.node())));
 }
@@ -40,9 +40,7 @@ Status EvalHas(KernelContext& c) {
 void GetRule(RuleContext& c) {
   const TypeInfo& t = c.type(0);
   if (t.dtype != kOptional) return c.Out(0, t);
-  if (t.of.empty()) return c.OutUnranked(0, DType::kUndefined);
-  if (IsList(t.of[0])) return c.Out(0, TypeInfo::ListOf(t.of[0], {t.of.begin() + 1, t.of.end()}));
-  c.OutUnranked(0, t.of[0]);
+  c.Out(0, ItemOf(t));
 }
 Status EvalGet(KernelContext& c) {
   const Tensor& x = c.in(0);

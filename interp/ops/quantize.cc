@@ -240,8 +240,10 @@ void RequireWholeOrAxis(RuleContext& c) {
     if (!c.Has(i) || !c.Ranked(i) || !c.Ranked(0)) continue;
     Truth fits = OneElementAt(c, i);
     if (along_axis && fits != Truth::kTrue && c.Rank(i) == 1) {
-      int axis = c.Axis(c.IntValue("axis"), c.Rank(0));
-      fits = fits || c.In(i, 0) == c.In(0, axis);
+      // One element has no axis, and it may be one.
+      const int64_t axis = c.IntValue("axis"), rank = c.Rank(0);
+      if (fits == Truth::kFalse || (axis >= -rank && axis < rank))
+        fits = fits || c.In(i, 0) == c.In(0, c.Axis(axis, c.Rank(0)));
     }
     c.Require(fits, along_axis
                         ? "scale and zero point have one element, or one for each index of the axis"

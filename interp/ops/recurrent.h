@@ -56,12 +56,14 @@ inline int DirectionsOf(const Node& node) {
   return node.String("direction", "forward") == "bidirectional" ? 2 : 1;
 }
 
-// "" when `activations` is absent or has `each` known names a direction.
+// "" when `activations` is absent or has `each` known names a direction. An RNN of one direction may
+// have two, as ONNX's own default has; the first counts.
 inline std::string CheckActivations(const Node& node, int each) {
   const AttrValue* v = node.Find("activations");
   if (!v) return "";
   const auto& names = std::get<std::vector<std::string>>(*v);
-  if (static_cast<int>(names.size()) != each * DirectionsOf(node))
+  const int count = static_cast<int>(names.size());
+  if (count != each * DirectionsOf(node) && !(each == 1 && count == 2))
     return "as many activations as gates";
   for (const std::string& name : names) {
     if (!FindCellFn(name)) return "activation '" + name + "'";

@@ -59,18 +59,22 @@ void CheckRegion(RuleContext& c, int roi, size_t axes) {
     c.Require(c.In(roi, 0) == Dim(2 * static_cast<int64_t>(axes)), "roi has two entries an axis");
 }
 
-// An operand that is there and not known to be empty.
-bool Given(RuleContext& c, int input) {
-  if (input < 0 || !c.Has(input)) return false;
-  if (c.Ranked(input)) c.Require(c.Rank(input) == 1, "scales and sizes have one axis");
-  return !c.Ranked(input) || c.Rank(input) != 1 || (c.In(input, 0) == Dim(0)) != Truth::kTrue;
+// Is an operand there, with elements?
+Truth Given(RuleContext& c, int input) {
+  if (input < 0 || !c.Has(input)) return Truth::kFalse;
+  if (!c.Ranked(input)) return Truth::kMaybe;
+  c.Require(c.Rank(input) == 1, "scales and sizes have one axis");
+  return c.Rank(input) == 1 ? c.In(input, 0) > Dim(0) : Truth::kTrue;
 }
 
 void ResizeRule(RuleContext& c) {
   ResizeOperands at = ResizeOperandsOf(c.spec());
   bool attribute = c.spec().name == "Upsample" && c.spec().since < 9;
-  bool by_scales = attribute || Given(c, at.scales), by_sizes = Given(c, at.sizes);
-  c.Require(by_scales != by_sizes, "either scales or sizes is given");
+  const Truth scales_given = attribute ? Truth::kTrue : Given(c, at.scales),
+              sizes_given = Given(c, at.sizes);
+  c.Require((scales_given && !sizes_given) || (!scales_given && sizes_given),
+            "either scales or sizes is given");
+  const bool by_sizes = sizes_given != Truth::kFalse && scales_given != Truth::kTrue;
   if (!c.Ranked(0)) return c.OutUnranked(0, c.dtype(0));
   int rank = c.Rank(0);
   std::vector<int> axes(static_cast<size_t>(rank));

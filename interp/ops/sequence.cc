@@ -10,13 +10,9 @@ namespace assay {
 namespace {
 
 // What the items of input i are; kUndefined when not known.
-DType ItemType(const RuleContext& c, int i) {
-  return c.Has(i) && c.dtype(i) == kSequence && !c.type(i).of.empty() ? c.type(i).of[0] : DType::kUndefined;
-}
+TypeInfo ItemType(const RuleContext& c, int i) { return c.Has(i) ? ItemOf(c.type(i)) : TypeInfo{}; }
 
-void OutSequence(RuleContext& c, DType item) {
-  c.Out(0, TypeInfo::ListOf(kSequence, item == DType::kUndefined ? std::vector<DType>{} : std::vector<DType>{item}));
-}
+void OutSequence(RuleContext& c, const TypeInfo& item) { c.Out(0, ListOfItems(kSequence, item)); }
 
 Status SetSequence(KernelContext& c, const std::vector<DType>& of, std::vector<Tensor> items) {
   c.Set(0, Tensor::List(kSequence, of, std::move(items)));
@@ -41,11 +37,15 @@ DType EmptyType(const Node& n) {
 }
 void EmptyRule(RuleContext& c) {
   c.Require(EmptyType(c.node()) != DType::kUndefined, "dtype is an element type");
-  OutSequence(c, EmptyType(c.node()));
+  OutSequence(c, {EmptyType(c.node()), false, {}, {}});
 }
 Status EvalEmpty(KernelContext& c) { return SetSequence(c, {EmptyType(c.node())}, {}); }
 
-void ConstructRule(RuleContext& c) { OutSequence(c, c.dtype(0)); }
+void ConstructRule(RuleContext& c) {
+  TypeInfo item = c.type(0);
+  for (int i = 1; i < c.inputs(); ++i) item = Either(item, c.type(i));
+  OutSequence(c, item);
+}
 Status EvalConstruct(KernelContext& c) {
   std::vector<Tensor> items;
   for (int i = 0; i < c.inputs(); ++i) items.push_back(c.in(i));
@@ -54,7 +54,7 @@ Status EvalConstruct(KernelContext& c) {
 }
 
 // ---- SequenceAt, SequenceInsert, SequenceErase, SequenceLength ----
-void AtRule(RuleContext& c) { c.OutUnranked(0, ItemType(c, 0)); }
+void AtRule(RuleContext& c) { c.Out(0, ItemType(c, 0)); }
 Status EvalAt(KernelContext& c) {
   size_t at = TRY(Position(c, 1, c.in(0).size(), false));
   c.Set(0, c.in(0).items()[at]);
@@ -62,9 +62,10 @@ Status EvalAt(KernelContext& c) {
 }
 
 void InsertRule(RuleContext& c) {
-  DType item = ItemType(c, 0);
-  c.Require(item == DType::kUndefined || item == c.dtype(1), "the tensor has the element type of the sequence");
-  OutSequence(c, c.dtype(1));
+  const TypeInfo item = ItemType(c, 0);
+  const bool known = item.dtype != DType::kUndefined;
+  c.Require(!known || item.dtype == c.dtype(1), "the tensor has the element type of the sequence");
+  OutSequence(c, known ? Either(item, c.type(1)) : TypeInfo{c.dtype(1), false, {}, {}});
 }
 Status EvalInsert(KernelContext& c) {
   std::vector<Tensor> items = c.in(0).items();
@@ -92,7 +93,18 @@ Status EvalLength(KernelContext& c) {
 }
 
 // ---- SplitToSequence, ConcatFromSequence ----
-void SplitRule(RuleContext& c) { OutSequence(c, c.dtype(0)); }
+void SplitRule(RuleContext& c) {
+  TypeInfo item = c.type(0);
+  if (!item.ranked) return OutSequence(c, item);
+  const auto axis = static_cast<size_t>(c.Axis(c.IntValue("axis"), c.Rank(0)));
+  if (c.failed()) return;
+  if (!c.Has(1) && c.IntValue("keepdims") == 0) {
+    item.dims.erase(item.dims.begin() + static_cast<ptrdiff_t>(axis));
+  } else {
+    item.dims[axis] = c.Has(1) ? Dim::Unknown() : Dim(1);
+  }
+  OutSequence(c, item);
+}
 
 Status EvalSplit(KernelContext& c) {
   const Tensor& x = c.in(0);
@@ -126,7 +138,18 @@ Status EvalSplit(KernelContext& c) {
 
 void ConcatRule(RuleContext& c) {
   c.Require(c.IntValue("new_axis") == 0 || c.IntValue("new_axis") == 1, "new_axis is 0 or 1");
-  c.OutUnranked(0, ItemType(c, 0));
+  TypeInfo t = ItemType(c, 0);
+  const bool stacks = c.IntValue("new_axis") == 1;
+  if (t.ranked) {
+    const int axis = c.Axis(c.IntValue("axis"), static_cast<int>(t.dims.size()) + (stacks ? 1 : 0));
+    if (c.failed()) return;
+    if (stacks) {
+      t.dims.insert(t.dims.begin() + axis, Dim::Unknown());
+    } else {
+      t.dims[static_cast<size_t>(axis)] = Dim::Unknown();
+    }
+  }
+  c.Out(0, t);
 }
 Status EvalConcat(KernelContext& c) {
   const std::vector<Tensor>& items = c.in(0).items();

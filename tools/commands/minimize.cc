@@ -45,7 +45,7 @@ Result<int> Execute(const Flags& f) {
     entry.target = TRY(maker->Convert(entry.source));
     entry.steps.clear();
   }
-  Signature kept = TRY(maker->Of(entry));
+  FindingSignature kept = TRY(maker->Of(entry));
   entry.expected = kept.found;
   if (entry.note.empty()) entry.note = kept.ToString();
   Progress progress("questions", f.max_tries, f.quiet);
@@ -60,7 +60,7 @@ Result<int> Execute(const Flags& f) {
   };
   if (maker->has_converter()) options.convert = [&](const Model& m) { return maker->Convert(m); };
   auto same = [&](const Entry& candidate) {
-    Result<Signature> s = maker->Of(candidate);
+    Result<FindingSignature> s = maker->Of(candidate);
     return s.ok() && *s == kept;
   };
   Minimized m = TRY(Minimize(entry, same, options));
