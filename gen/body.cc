@@ -135,11 +135,7 @@ int AddCondition(Choices& choices, GraphBuilder& builder, int id) {
   return s.Node("Greater", {largest, s.Scalar(id, (a + b) / 2)});
 }
 
-int AddCapture(Choices& choices, GraphBuilder& builder, int id) {
-  GraphBuilder::Mark start = builder.Here();
-  bool decided = choices.Chance(0.5);
-  int condition =
-      decided ? builder.AddConstant(ScalarOf(DType::kBool, 1)) : AddCondition(choices, builder, id);
+int AddChoice(Choices& choices, GraphBuilder& builder, int condition, int id) {
   auto branch = [&](const char* what) {
     BodySpec spec{builder.Here(), builder.Here(), BodyPrefix(builder, what), {}, {}, false};
     Sketch s(choices, builder);
@@ -149,12 +145,17 @@ int AddCapture(Choices& choices, GraphBuilder& builder, int id) {
     spec.outputs = {out < 0 ? id : out};
     return std::make_shared<const Graph>(TakeBody(builder, spec));
   };
-  int made = -1;
-  if (condition >= 0) {
-    std::shared_ptr<const Graph> a = branch("then"), b = branch("else");
-    made = AddWithBodies(builder, "If", {condition},
-                         {{"then_branch", std::move(a), {}}, {"else_branch", std::move(b), {}}});
-  }
+  std::shared_ptr<const Graph> a = branch("then"), b = branch("else");
+  return AddWithBodies(builder, "If", {condition},
+                       {{"then_branch", std::move(a), {}}, {"else_branch", std::move(b), {}}});
+}
+
+int AddCapture(Choices& choices, GraphBuilder& builder, int id) {
+  GraphBuilder::Mark start = builder.Here();
+  bool decided = choices.Chance(0.5);
+  int condition =
+      decided ? builder.AddConstant(ScalarOf(DType::kBool, 1)) : AddCondition(choices, builder, id);
+  int made = condition < 0 ? -1 : AddChoice(choices, builder, condition, id);
   if (made < 0) builder.Rollback(start);
   return made;
 }

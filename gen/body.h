@@ -36,6 +36,9 @@ std::string BodyPrefix(const GraphBuilder& builder, const char* what);
 int AddWithBodies(GraphBuilder& builder, const char* op, const std::vector<int>& inputs,
                   std::vector<Attribute> attrs, int outputs = 1);
 
+// An If that decides by the scalar bool `condition` what becomes of `id`; -1 when it was refused.
+int AddChoice(Choices& choices, GraphBuilder& builder, int condition, int id);
+
 // An If whose branches read `id`; -1 when it was refused.
 int AddCapture(Choices& choices, GraphBuilder& builder, int id);
 

@@ -270,14 +270,21 @@ class Generator {
   bool Plant() {
     std::vector<const Row*> wanted;
     for (const std::string& name : options_.sequence) {
-      const Row* row = palette_->Find(name);
-      if (!row) return false;
-      wanted.push_back(row);
+      wanted.push_back(palette_->Find(name));
+      if (!wanted.back() && name != "If") return false;
     }
     planting_ = true;
-    bool planted = PlantSequence(choices_, builder_, planner_, wanted, options_,
-                                 [this](Plan& plan) { return Place(plan, 0); });
-    planting_ = false;
+    auto plant = [&] {
+      return PlantSequence(choices_, builder_, planner_, wanted, options_,
+                           [this](Plan& plan) { return Place(plan, 0); });
+    };
+    bool planted = plant();
+    if (!planted && options_.link == DType::kUndefined) {
+      // By name it is wanted even where a node tells little, as PRelu behind Relu.
+      lenient_ = true;
+      planted = plant();
+    }
+    planting_ = lenient_ = false;
     return planted;
   }
 
@@ -378,7 +385,7 @@ class Generator {
       ids.push_back(id);
     }
     return builder_.AddNode(*plan.spec, std::move(plan.node), ids,
-                            Leniency{.dull = SaysTheSame(*plan.spec)});
+                            Leniency{.dull = lenient_ || SaysTheSame(*plan.spec)});
   }
 
   static constexpr int kRefused = -2;
@@ -485,7 +492,7 @@ class Generator {
   std::shared_ptr<const Palette> palette_;
   Scope scope_;  // of existing values, while a producer's operands are made
   int max_inputs_ = 0;
-  bool planting_ = false;
+  bool planting_ = false, lenient_ = false;
 };
 
 int DrawOpset(Choices& choices, const GenOptions& options) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "gen/body.h"
 #include "gen/domain.h"
 #include "gen/palette.h"
 
@@ -18,7 +19,7 @@ constexpr int kPlansOfLink = 200;  // few links need more; those that do come ag
 constexpr double kAlone = 0.2, kFew = 0.2;
 constexpr int kPlansBeforeFew = 12;
 constexpr int64_t kFewElements = 2,
-                  kMostElements = 256;  // of the input that a sequence begins with
+                  kMostElements = 96;  // of the input that a sequence begins with
 
 class Planter {
  public:
@@ -75,14 +76,25 @@ class Planter {
   bool Extend(size_t k, int value) {
     for (int i = 0; i < kTries && plans_ < options_.plans; ++i) {
       GraphBuilder::Mark mark = builder_.Here();
-      Plan plan;
       ++plans_;
-      if (planner_.Forward(*rows_[k], value, &plan) && place_(plan) >= 0 && ReadsDirectly(value) &&
-          Continue(k + 1))
-        return true;
+      if (Place(k, value) && ReadsDirectly(value) && Continue(k + 1)) return true;
       builder_.Rollback(mark);
     }
     return false;
+  }
+  bool Place(size_t k, int value) {
+    if (!rows_[k]) return Decide(value);
+    Plan plan;
+    return planner_.Forward(*rows_[k], value, &plan) && place_(plan) >= 0;
+  }
+  // What the If chooses of is a graph input of its own.
+  bool Decide(int condition) {
+    const GenValue& v = builder_.value(condition);
+    if (v.dtype != DType::kBool || v.rank() != 0) return false;
+    int x = builder_.AddInput(
+        choices_, DType::kFloat,
+        DrawShape(choices_, static_cast<int>(choices_.Below(kMaxRank)), kMostElements));
+    return AddChoice(choices_, builder_, condition, x) >= 0;
   }
   // No guard stands between.
   bool ReadsDirectly(int value) const {
@@ -258,7 +270,7 @@ void WantLink(GenOptions* options, uint64_t seed, uint64_t index) {
 bool PlantSequence(Choices& choices, GraphBuilder& builder, Planner& planner,
                    const std::vector<const Row*>& rows, const GenOptions& options,
                    const std::function<int(Plan&)>& place) {
-  return !rows.empty() && Planter(choices, builder, planner, rows, options, place).Run();
+  return !rows.empty() && rows[0] && Planter(choices, builder, planner, rows, options, place).Run();
 }
 
 }  // namespace assay

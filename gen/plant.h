@@ -42,7 +42,8 @@ const std::vector<std::pair<std::string, std::string>>& FeasiblePairs();
 // are no links. Thread-safe.
 void WantLink(GenOptions* options, uint64_t seed, uint64_t index);
 
-// Adds nodes rows[0], rows[1], .. behind a fresh graph input; the value between the first two has
+// Adds nodes rows[0], rows[1], .. behind a fresh graph input (a null row, not the first one, is an
+// If that reads a condition); the value between the first two has
 // the type options.link unless undefined. `place` makes a plan's operands and adds its node: the id
 // of its first output, -1 when refused. False, and nothing has changed, when options.plans plans
 // have found no way.

@@ -228,7 +228,7 @@ Status ConvolveByMaps(KernelContext& c, const ConvExtents& s, const std::functio
 constexpr int64_t kFewProducts = 1 << 13;
 
 template <class T>
-void ConvolveDirectly(const ConvShape& s, const T* x, const T* w, const T* start, const Bounds* bounds, T* y) {
+void ConvolveDirectly(const ConvExtents& s, const T* x, const T* w, const T* start, const Bounds* bounds, T* y) {
   const std::vector<TapLine> lines = TapLines(s.axes);
   const int64_t stride = s.axes.back().stride;
   for (int64_t i = 0; i < s.batch * s.maps; ++i, y += s.out_size) {
@@ -248,7 +248,7 @@ void ConvolveDirectly(const ConvShape& s, const T* x, const T* w, const T* start
   }
 }
 // Sums of up to 8192 products of residues are exact in double.
-void ConvolveDirectly(const ConvShape& s, const Fp* x, const Fp* w, const Fp* start, const Bounds*, Fp* y) {
+void ConvolveDirectly(const ConvExtents& s, const Fp* x, const Fp* w, const Fp* start, const Bounds*, Fp* y) {
   ConvolveDirectly(s, &x->r, &w->r, &start->r, nullptr, &y->r);
   for (int64_t i = 0; i < s.batch * s.maps * s.out_size; ++i) y[i] = Fp::Reduce(y[i].r);
 }

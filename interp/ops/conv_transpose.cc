@@ -93,7 +93,7 @@ Result<ConvExtents> AdjointShape(const KernelContext& c) {
 constexpr int64_t kFewProducts = 1 << 13;
 
 template <class T>
-void ScatterDirectly(const ConvShape& s, const T* x, const T* w, T* y) {
+void ScatterDirectly(const ConvExtents& s, const T* x, const T* w, T* y) {
   const std::vector<TapLine> lines = TapLines(s.axes);
   const int64_t stride = s.axes.back().stride, channels = s.group_channels();
   for (int64_t i = 0; i < s.batch * s.channels; ++i, y += s.in_size) {
