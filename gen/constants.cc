@@ -5,7 +5,7 @@
 namespace assay {
 namespace {
 
-constexpr double kNodes = 0.06;  // of all constants
+constexpr double kNodes = 0.04;  // of all constants
 constexpr int kFirstWithNumbers = 12;
 
 bool Allowed(const GenOptions& options) {

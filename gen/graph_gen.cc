@@ -20,9 +20,9 @@
 namespace assay {
 namespace {
 
-constexpr int kTriesPerStep = 40;     // plans tried before a step gives up
+constexpr int kTriesPerStep = 60;     // plans tried before a step gives up
 constexpr int kTriesPerRow = 6;       // of them with one operator
-constexpr int kTriesPerRowEven = 18;  // where all operators are to be alike
+constexpr int kTriesPerRowEven = 28;  // where all operators are to be alike
 constexpr int kValueTries = 12;
 constexpr int kProducerTries = 3;
 constexpr int kMaxProducerDepth = 2;

@@ -83,7 +83,7 @@ void Everything(GenOptions& o) {
     o.dtypes.push_back({t, t == DType::kFloat ? 40 : IsFloat(t) ? 8 : 4});
   }
   // Lists and control flow come as motifs alone.
-  o.motifs = {{kLists, 0.035}, {kControlFlow, 0.023}, {kAllTags, 0.035}};
+  o.motifs = {{kLists, 0.035}, {kControlFlow, 0.023}, {kAllTags, 0.03}};
   o.dynamic = 0.1;
   o.functions = 0.1;
 }

@@ -54,7 +54,9 @@ int Pieces(Sketch& s, int x) {
   if (how == 1 && n > 1) inputs.push_back(s.Vector({1, n - 1}));
   if (inputs.size() == 1) keep = s.choices().Chance(0.5);
   int list = s.Node("SplitToSequence", inputs, {{"axis", axis}, {"keepdims", keep ? 1 : 0}});
-  if (s.choices().Chance(0.3)) return s.Node("SequenceAt", {list, Place(s, 0)});
+  // Joined, pieces of any lengths are the same again.
+  if (inputs.size() > 1 || s.choices().Chance(0.3))
+    return s.Node("SequenceAt", {list, Place(s, 0)});
   return s.Node("ConcatFromSequence", {list}, {{"axis", axis}, {"new_axis", keep ? 0 : 1}});
 }
 

@@ -218,7 +218,7 @@ std::vector<Motif> motifs_no_op() {
   auto replaces = [&](const char* name, const char* doc, int (*build)(Sketch&, int)) {
     Motif m = row(name, doc, Bit(DType::kFloat) | Bit(DType::kDouble), build, 10);
     m.allow.dull = true;
-    m.weight = 4;  // nothing else has these operators
+    m.weight = 5;  // nothing else has these operators
     return m;
   };
   return {

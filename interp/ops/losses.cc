@@ -136,7 +136,8 @@ bool DrawLoss(Choices& choices, Draft& d) {
   }
   d.SetConstant(1, t);
   MaybeSet(choices, d, "reduction", 0.7);
-  if (choices.Chance(0.5)) Ask(d, 2, d.inputs[0].dtype, {shape[1]});
+  // The weight of the only class is taken away by the mean.
+  if (shape[1] > 1 && choices.Chance(0.5)) Ask(d, 2, d.inputs[0].dtype, {shape[1]});
   if (d.spec->MaxOutputs() > 1 && choices.Chance(0.5)) d.outputs = 2;
   return true;
 }
