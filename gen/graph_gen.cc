@@ -28,8 +28,8 @@ constexpr int kProducerTries = 3;
 constexpr int kMaxProducerDepth = 2;
 constexpr int kOddInputs = 2;
 constexpr size_t kUnreadBeforeJoin = 1;
-constexpr double kJoins = 0.8;
-constexpr int kJoinTries = 6;
+constexpr double kJoins = 0.6;
+constexpr int kJoinTries = 10;
 constexpr size_t kLiveValues = 64;  // that may be read, in a long graph
 
 class Generator {
@@ -297,9 +297,9 @@ class Generator {
 
   // ---- joining branches ----
 
-  bool Computed(int id) const { return builder_.value(id).kind == GenValue::Kind::kNode; }
   bool Unread(int id) const {
-    return Computed(id) && builder_.value(id).uses == 0 && builder_.value(id).rank() <= kMaxRank;
+    const GenValue& v = builder_.value(id);
+    return v.uses == 0 && v.kind == GenValue::Kind::kNode && v.rank() <= kMaxRank;
   }
   // An operator that reads a value which nobody has read yet and another one, if possible such a
   // value too: else a graph is a bundle of chains, whose ends are its outputs.
@@ -312,17 +312,10 @@ class Generator {
     for (int i = 0; i < kJoinTries; ++i) {
       int id = unread[choices_.Below(unread.size())];
       const Row* row = PickReader(id);
-      if (!row || row->spec->MaxInputs() < 2) continue;
       GraphBuilder::Mark mark = builder_.Here();
       Plan plan;
-      if (!planner_.Forward(*row, id, &plan)) continue;
-      bool joins = false;
-      for (size_t k = 0; k < plan.operands.size(); ++k) {
-        int other = plan.operands[k].value;
-        joins |= other >= 0 && other != id && Computed(other) &&
-                 !TypeOnly(*plan.spec, static_cast<int>(k));
-      }
-      if (joins && Place(plan, 0) >= 0) return true;
+      if (!row || !planner_.Join(*row, id, &plan)) continue;
+      if (Place(plan, 0) >= 0) return true;
       if (Keep(mark)) return true;
     }
     return false;

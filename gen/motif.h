@@ -26,11 +26,12 @@ enum MotifTag : uint32_t {
   kControlFlow = 1 << 4,
   kLists = 1 << 5,  // sequences and optionals
   kRecurrent = 1 << 6,
-  kFusion = 1 << 7,     // what optimizers fuse
-  kNoOp = 1 << 8,       // what optimizers drop or merge
-  kStructure = 1 << 9,  // dead, duplicate, scalar, empty
+  kFusion = 1 << 7,      // what optimizers fuse
+  kNoOp = 1 << 8,        // what optimizers drop or merge
+  kStructure = 1 << 9,   // dead, duplicate, scalar, empty
+  kNotFinite = 1 << 10,  // what asks for NaN and infinities
 };
-inline constexpr uint32_t kAllTags = (1 << 10) - 1;
+inline constexpr uint32_t kAllTags = (1 << 11) - 1;
 
 struct Motif {
   std::string name;

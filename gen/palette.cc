@@ -51,7 +51,7 @@ double EvenWeight(const OpSpec& spec) {
   // often by them; and guards, joins and motifs bring functions of floats anyway.
   const DTypeSet reads = spec.inputs[0].types;
   bool floats = Contains(reads & spec.outputs[0].types, DType::kFloat);
-  double tries = spec.draw ? 1.6 : 1;
+  double tries = spec.draw ? 1.7 : 1;
   if (!Contains(reads, DType::kFloat)) tries *= spec.draw ? 1.25 : 1.7;
   if (reads == Bit(DType::kString) || spec.Has(kOnRequest)) tries *= 1.5;
   if (floats && spec.Has(kElementwise)) tries *= 0.7;

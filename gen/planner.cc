@@ -340,7 +340,8 @@ bool Planner::FillOperands(Plan* plan, int slot) {
       continue;  // absent
     Demand demand = DemandOf(spec, i, problem_.inputs[i].dtype);
     o.must_be_constant = demand.constant;
-    if (!demand.constant && choices_.Chance(options_.reuse) && ReuseValue(plan, i)) continue;
+    if (!demand.constant && (joins_ || choices_.Chance(options_.reuse)) && ReuseValue(plan, i))
+      continue;
     o.fresh = true;
     if (spec.Has(kBroadcasts) && slot >= 0 && problem_.inputs[slot].Static()) {
       problem_.inputs[i].dims = BroadcastShape(problem_.inputs[slot]);
@@ -366,9 +367,34 @@ bool Planner::Finish(Plan* plan, const TypeInfo* want) {
   return !Restricted(*plan->spec, plan->node, plan->types);
 }
 
-bool Planner::Forward(const Row& row, int first, Plan* plan) {
+// Is there a computed value that could stand beside `first`? Only where that is cheap to say.
+bool Planner::AnyJoinable(int first) const {
+  const OpSpec& spec = *row_->spec;
+  const GenValue& v = builder_.value(first);
+  bool alike = spec.InputAt(1).type == spec.inputs[0].type;
+  return std::any_of(builder_.live().begin(), builder_.live().end(), [&](int id) {
+    if (id == first || !IsComputed(id)) return false;
+    const GenValue& other = builder_.value(id);
+    if (!alike) return Contains(spec.InputAt(1).types, other.dtype);
+    return other.dtype == v.dtype &&
+           (!spec.Has(kBroadcasts) || Broadcasts(v.type(), other.shape()));
+  });
+}
+
+bool Planner::Joins(const Plan& plan, int first) const {
+  for (size_t i = 0; i < plan.operands.size(); ++i) {
+    int id = plan.operands[i].value;
+    if (id >= 0 && id != first && IsComputed(id) && !TypeOnly(*plan.spec, static_cast<int>(i)))
+      return true;
+  }
+  return false;
+}
+
+bool Planner::Read(const Row& row, int first, bool joins, Plan* plan) {
   const OpSpec& spec = *row.spec;
   scope_ = {};
+  row_ = &row;
+  if (joins && (spec.MaxInputs() < 2 || !AnyJoinable(first))) return false;
   Start(row, plan);
   const GenValue& v = builder_.value(first);
   int required = std::max(1, spec.MinInputs()), slot = 0;
@@ -392,7 +418,10 @@ bool Planner::Forward(const Row& row, int first, Plan* plan) {
   if (!DrawAttributes(plan, static_cast<int>(problem_.inputs[0].dims.size()))) return false;
   if (!CallDraw(plan)) return false;
   AddOptional(plan);
-  return FillOperands(plan, slot) && Finish(plan, nullptr);
+  joins_ = joins;
+  bool filled = FillOperands(plan, slot);
+  joins_ = false;
+  return filled && (!joins || Joins(*plan, first)) && Finish(plan, nullptr);
 }
 
 bool Planner::Alone(const Row& row, Plan* plan) {

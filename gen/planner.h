@@ -43,7 +43,9 @@ class Planner {
       : choices_(choices), builder_(builder), options_(options), max_elements_(max_elements) {}
 
   // A node that reads the existing value `first`, at some input. False when none was found.
-  bool Forward(const Row& row, int first, Plan* plan);
+  bool Forward(const Row& row, int first, Plan* plan) { return Read(row, first, false, plan); }
+  // The same, and the node reads another value that is computed, too.
+  bool Join(const Row& row, int first, Plan* plan) { return Read(row, first, true, plan); }
   // A node all of whose operands are made for it.
   bool Alone(const Row& row, Plan* plan);
   // A node whose output 0 has type `want`, over existing values in `scope`.
@@ -58,6 +60,7 @@ class Planner {
     DType dtype;
   };
   void Start(const Row& row, Plan* plan);
+  bool Read(const Row& row, int first, bool joins, Plan* plan);
   DType TypeFor(const Formal& formal);
   bool Bind(const Formal& formal, DType dtype);
   bool BindDrawn(const Formal& formal, DType dtype);
@@ -68,6 +71,9 @@ class Planner {
   void AddOptional(Plan* plan);
   bool FillOperands(Plan* plan, int slot);
   static bool Reads(const Plan& plan, int id);
+  bool IsComputed(int id) const { return builder_.value(id).kind == GenValue::Kind::kNode; }
+  bool AnyJoinable(int first) const;
+  bool Joins(const Plan& plan, int first) const;
   bool AnyReusable(const TypeInfo& want, const TypeInfo& input) const;
   static bool Broadcasts(const TypeInfo& a, const Shape& b);
   bool ReuseValue(Plan* plan, int input);
@@ -80,6 +86,7 @@ class Planner {
   int64_t max_elements_;
   const Row* row_ = nullptr;
   Scope scope_;
+  bool joins_ = false;  // existing values rather than fresh ones
   Problem problem_;
   std::vector<Binding> bound_;
   std::vector<int8_t> ranks_;

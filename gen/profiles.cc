@@ -82,8 +82,8 @@ void Everything(GenOptions& o) {
     if (Contains(kComplexes, t)) continue;  // hardly a runtime computes with them
     o.dtypes.push_back({t, t == DType::kFloat ? 40 : IsFloat(t) ? 8 : 4});
   }
-  // Lists and control flow come as motifs alone.
-  o.motifs = {{kLists, 0.035}, {kControlFlow, 0.023}, {kAllTags, 0.03}};
+  // Lists, control flow and tests for NaN come as motifs alone.
+  o.motifs = {{kLists, 0.035}, {kControlFlow, 0.023}, {kNotFinite, 0.005}, {kAllTags, 0.03}};
   o.dynamic = 0.1;
   o.functions = 0.1;
 }

@@ -214,11 +214,13 @@ std::vector<Motif> motifs_no_op() {
   constexpr DTypeSet kMost = kNumbers | Bit(DType::kBool);
   Motif where = row("where_constant", "Where with a constant condition", kReals, WhereConstant, 9);
   where.allow.dull = true;  // the operand that is never chosen
+  Motif clips = row("clip_chain", "Clip behind Clip", kReals, Clips);
+  clips.weight = 3;  // many rules, and few chains pass for want of a bound that counts
   // What asks for NaN and infinities finds none.
   auto replaces = [&](const char* name, const char* doc, int (*build)(Sketch&, int)) {
     Motif m = row(name, doc, Bit(DType::kFloat) | Bit(DType::kDouble), build, 10);
     m.allow.dull = true;
-    m.weight = 5;  // nothing else has these operators
+    m.tags |= kNotFinite;
     return m;
   };
   return {
@@ -246,7 +248,7 @@ std::vector<Motif> motifs_no_op() {
       replaces("where_infinite", "infinities replaced", ReplaceInfinite),
       replaces("where_not_finite", "NaN and infinities replaced", ReplaceNotFinite),
       replaces("nan_to_num", "NaN, then infinities of each sign replaced", ToNumbers),
-      row("clip_chain", "Clip behind Clip", kReals, Clips),
+      clips,
       row("min_max", "Max and Min as a Clip", kReals, MinMaxAsClip, 8),
       row("neg_neg", "Neg twice", kReals, DoubleNegation),
       row("relu_relu", "Relu twice", kReals, ReluTwice),
