@@ -161,6 +161,12 @@ std::vector<Motif> motifs_fusion() {
                  .since = since,
                  .build = build};
   };
+  // With a bound that nothing may reach.
+  auto bounded = [&](const char* name, const char* doc, int (*build)(Sketch&, int)) {
+    Motif m = row(name, doc, build);
+    m.allow.dull = true;
+    return m;
+  };
   return {row("layer_norm", "LayerNormalization spelled out", LayerNorm),
           row("skip_layer_norm", "a sum, and its LayerNormalization spelled out", SkipLayerNorm),
           row("instance_norm", "InstanceNormalization spelled out", InstanceNorm, 7, 3),
@@ -171,8 +177,8 @@ std::vector<Motif> motifs_fusion() {
           row("quick_gelu", "x sigmoid(1.702 x)", QuickGelu),
           row("silu", "x sigmoid(x)", Silu),
           row("mish", "x tanh(softplus(x))", Mish),
-          row("hard_swish", "HardSwish by Add, Clip, Mul, Div", HardSwish),
-          row("hard_sigmoid", "HardSigmoid by Add, Clip, Div", HardSigmoid),
+          bounded("hard_swish", "HardSwish by Add, Clip, Mul, Div", HardSwish),
+          bounded("hard_sigmoid", "HardSigmoid by Add, Clip, Div", HardSigmoid),
           row("hard_swish_sigmoid", "HardSwish by HardSigmoid", HardSwishOfHardSigmoid),
           row("softplus", "log(1 + exp(x))", Softplus),
           row("softsign", "x / (1 + |x|)", Softsign),
