@@ -115,7 +115,10 @@ class Planter {
 struct End {
   DTypeSet types = 0;
   uint32_t ranks = 0;
+  Range range;  // of all floats that there can be
 };
+
+bool Meet(const Range& a, const Range& b) { return a.lo < b.hi && b.lo < a.hi; }
 
 std::vector<End> Made(const Row& row) {
   const OpSpec& spec = *row.spec;
@@ -125,7 +128,7 @@ std::vector<End> Made(const Row& row) {
     const Formal& out = spec.OutputAt(i);
     DTypeSet types = out.types;
     if (!out.type.empty() && out.type == spec.inputs[0].type) types &= row.input_types;
-    ends.push_back({types, row.made_ranks});
+    ends.push_back({types, row.made_ranks, i == 0 ? Range{spec.out_lo, spec.out_hi} : Range{}});
   }
   return ends;
 }
@@ -139,7 +142,8 @@ std::vector<End> Read(const Row& row) {
       ends.push_back({});
       continue;
     }
-    End end{i == 0 ? row.input_types : spec.InputAt(i).types, 0};
+    End end{i == 0 ? row.input_types : spec.InputAt(i).types, 0,
+            DemandOf(spec, i, DType::kFloat).range};
     for (int rank = 0; rank <= kMaxRank; ++rank) {
       for (const std::vector<int8_t>& ranks : row.ranks[rank]) {
         size_t at = std::min<size_t>(static_cast<size_t>(i), ranks.size() - 1);
@@ -182,7 +186,9 @@ Links FeasibleLinks(const GenOptions& options) {
       DTypeSet meet = 0;
       for (const End& m : made[a]) {
         for (const End& r : read[b]) {
-          if (m.ranks & r.ranks) meet |= m.types & r.types;
+          if (!(m.ranks & r.ranks)) continue;
+          DTypeSet types = m.types & r.types;
+          meet |= Meet(m.range, r.range) ? types : types & ~kFloatsBf16;
         }
       }
       size_t turn = 0;
@@ -263,7 +269,8 @@ void WantLink(GenOptions* options, uint64_t seed, uint64_t index) {
   // An operator set that has both: in every other round as they are in the newest one.
   bool newest = index / n % 2 != 0;
   options->oldest = std::max(FirstSet(*link.from, newest), FirstSet(*link.to, newest));
-  options->link = link.dtype;
+  // What has found no place in any of its types may do so where it tells little.
+  options->link = index < n ? link.dtype : DType::kUndefined;
   options->plans = kPlansOfLink;
 }
 

@@ -156,8 +156,11 @@ int Nested(Sketch& s, int x) {
   int condition = AddCondition(s.choices(), s.builder(), x);
   if (condition < 0) return Sketch::kRefused;
   auto attrs = Branches(s, condition, [&] {
+    GraphBuilder::Mark here = s.builder().Here();
     int y = s.choices().Chance(0.6) ? Loop(s, x) : If(s, x);
-    return std::vector<int>{y >= 0 && s.shape(y) == s.shape(x) ? y : x};
+    if (y >= 0 && s.shape(y) == s.shape(x)) return std::vector<int>{y};
+    s.builder().Rollback(here);
+    return std::vector<int>{x};
   });
   return AddWithBodies(s.builder(), "If", {condition}, std::move(attrs));
 }
