@@ -4,10 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "corpus/sequences.h"
+#include "gen/catalog.h"
 #include "gen/plant.h"
 #include "gen/recipe.h"
 #include "interp/exec.h"
@@ -206,6 +208,93 @@ TEST(Gen, PlantsSequences) {
     SequenceSet set(static_cast<int>(options.sequence.size()));
     ASSERT_TRUE(set.Insert(g.model.graph).ok());
     EXPECT_TRUE(set.Contains(options.sequence)) << "seed " << seed;
+  }
+}
+
+TEST(Gen, PlantsAnIf) {
+  GenOptions options;
+  options.sequence = {"Shape", "Gather", "Equal", "If", "Cos"};
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    Generated g = MustGenerate(seed, options);
+    ASSERT_TRUE(g.planted);
+    SequenceSet set(static_cast<int>(options.sequence.size()));
+    ASSERT_TRUE(set.Insert(g.model.graph).ok());
+    EXPECT_TRUE(set.Contains(options.sequence)) << "seed " << seed;
+  }
+}
+
+// PRelu passes on what Relu makes: no random node would be so dull.
+TEST(Gen, PlantsWhatTellsLittleWhenAskedByName) {
+  GenOptions options;
+  options.sequence = {"Relu", "PRelu", "PRelu"};
+  for (uint64_t seed = 0; seed < 5; ++seed) EXPECT_TRUE(MustGenerate(seed, options).planted);
+}
+
+// Else graphs were bundles of chains: 0.9 edges between nodes for each node.
+TEST(Gen, BranchesJoin) {
+  GenOptions options = GenOptions::Profile("default").value();
+  options.nodes = 15;
+  size_t nodes = 0, edges = 0;
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    std::set<std::string> computed;
+    for (const NodePtr& n : MustGenerate(seed, options).model.graph.nodes) {
+      for (const std::string& i : n->inputs) edges += computed.count(i);
+      for (const std::string& o : n->outputs) computed.insert(o);
+      ++nodes;
+    }
+  }
+  EXPECT_GE(static_cast<double>(edges), 1.05 * static_cast<double>(nodes));
+}
+
+// A value that is read for its shape alone would be an input that nothing depends on.
+TEST(Gen, InputsAreNotReadForTheirShapeAlone) {
+  GenOptions options;
+  options.nodes = 3;
+  options.sequence = {"Shape"};
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    Generated g = MustGenerate(seed, options);
+    ASSERT_TRUE(g.planted);
+    for (const ValueInfo& input : g.model.graph.inputs) {
+      bool values_read = false;
+      for (const NodePtr& n : g.model.graph.nodes) {
+        bool reads = std::count(n->inputs.begin(), n->inputs.end(), input.name) > 0;
+        values_read |= reads && n->op != "Shape" && n->op != "Size" && n->op != "EyeLike";
+      }
+      EXPECT_TRUE(values_read) << "seed " << seed << " " << input.name;
+    }
+  }
+}
+
+TEST(Gen, RowsKnowWhatTheirCallbacksTake) {
+  bool one_hot = false, nonzero = false;
+  for (const Row& row : Catalog::Of(17).rows()) {
+    if (row.spec->name == "OneHot") {
+      one_hot = true;
+      EXPECT_FALSE(row.Takes(DType::kFloat));  // what is computed seldom is an index
+      EXPECT_TRUE(row.Takes(DType::kInt64));
+    }
+    if (row.spec->name == "NonZero") {
+      nonzero = true;
+      EXPECT_TRUE(row.constant_first);  // the shape depends on the values
+    }
+    if (row.spec->name == "LSTM") {
+      EXPECT_TRUE(row.TakesRank(3));
+      EXPECT_FALSE(row.TakesRank(2));
+    }
+  }
+  EXPECT_TRUE(one_hot && nonzero);
+}
+
+// Whatever the operator set that a model would draw, it has both operators that it is to join.
+TEST(Gen, DrawsOperatorSetsThatHaveTheLink) {
+  GenOptions everything = GenOptions::Profile("everything").value();
+  for (uint64_t i = 0; i < 2000; ++i) {
+    GenOptions options = everything;
+    WantLink(&options, 3, i);
+    for (const std::string& op : options.sequence) {
+      const OpSpec* spec = FindOp("", op, options.oldest);
+      EXPECT_TRUE(spec || options.oldest >= kFirstMlOpset) << op << " at " << options.oldest;
+    }
   }
 }
 
