@@ -22,6 +22,13 @@ bool Steady(const Tensor& a, const Tensor& b) {
   return true;
 }
 
+// Joined again and again, texts would grow beyond all bounds.
+bool Short(const Tensor& texts) {
+  constexpr size_t kLongest = 100;
+  return std::all_of(texts.strings().begin(), texts.strings().end(),
+                     [](const std::string& s) { return s.size() <= kLongest; });
+}
+
 bool IsNumberOrList(DType t) { return IsFloat(t) || IsList(t); }
 
 // The items of a list are elements of tensors that were accepted before.
@@ -149,6 +156,7 @@ bool Trial::RunDouble(int sample) {
 }
 
 bool Trial::Alive(size_t output, const Tensor& t, const Stats& stats) const {
+  if (t.dtype() == DType::kString && !Short(t)) return false;
   double size = std::max(std::fabs(stats.lo), std::fabs(stats.hi));
   if ((t.size() == 0 && !allow_.empty) || !stats.finite ||
       (size > limits_.max_abs && !allow_.large)) {

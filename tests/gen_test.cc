@@ -265,6 +265,22 @@ TEST(Gen, InputsAreNotReadForTheirShapeAlone) {
   }
 }
 
+// Joined with themselves, texts would double with each node.
+TEST(Gen, TextsStayShort) {
+  GenOptions options = GenOptions::Profile("everything").value();
+  options.opset = 20;
+  options.ops = {"StringConcat", "Cast"};
+  options.nodes = 60;
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    Generated g = MustGenerate(seed, options);
+    for (const Tensor& t : g.outputs) {
+      if (t.dtype() != DType::kString) continue;
+      for (const std::string& text : t.strings()) EXPECT_LE(text.size(), 100u);
+    }
+    EXPECT_LE(SerializeModel(g.model)->size(), 100000u);
+  }
+}
+
 TEST(Gen, RowsKnowWhatTheirCallbacksTake) {
   bool one_hot = false, nonzero = false;
   for (const Row& row : Catalog::Of(17).rows()) {
