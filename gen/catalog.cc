@@ -169,6 +169,12 @@ constexpr int kLastOpset = 30;
 
 }  // namespace
 
+const OpSpec* GeneratedRow(const std::string& domain, const std::string& name, int opset) {
+  if (domain == kMlDomain && opset < kFirstMlOpset) return nullptr;
+  const OpSpec* row = FindOp(domain, name, VersionOf(domain, opset));
+  return row && row->Generated() ? row : nullptr;
+}
+
 bool SaysTheSame(const OpSpec& spec) {
   return spec.MaxInputs() == 1 && spec.Has(kElementwise) &&
          Contains(spec.inputs[0].types, DType::kFloat) &&
@@ -263,11 +269,10 @@ const Row* RowOf(const OpSpec& spec, bool anything) {
 
 Catalog::Catalog(int opset, bool anything) {
   for (const OpSpec& spec : AllOps()) {
-    bool ml = anything && spec.domain == kMlDomain && opset >= kFirstMlOpset;
+    bool ml = anything && spec.domain == kMlDomain;
     if (!spec.domain.empty() && !ml) continue;
-    // The table is ordered by since: a row is in force when no later one is.
-    if (FindOp(spec.domain, spec.name, VersionOf(spec.domain, opset)) != &spec) continue;
-    if (!spec.Generated() || !spec.rule || spec.inputs.empty() || spec.outputs.empty()) continue;
+    if (GeneratedRow(spec.domain, spec.name, opset) != &spec) continue;
+    if (!spec.rule || spec.inputs.empty() || spec.outputs.empty()) continue;
     if (const Row* row = RowOf(spec, anything)) rows_.push_back(*row);
   }
 }

@@ -46,6 +46,10 @@ inline constexpr int kFirstMlOpset = 18;
 // The version of a domain that goes with an opset of ai.onnx.
 int VersionOf(const std::string& domain, int opset);
 
+// The version of an operator that models of that operator set are made with; null: they are made
+// without it.
+const OpSpec* GeneratedRow(const std::string& domain, const std::string& name, int opset);
+
 // Does the row say the same of all finite numbers (IsNaN, IsInf)? Such operators come in motifs,
 // and as rows hardly ever.
 bool SaysTheSame(const OpSpec& spec);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
+#include "gen/border.h"
 #include "gen/catalog.h"
 #include "gen/constants.h"
 #include "gen/domain.h"
@@ -39,7 +39,8 @@ class Generator {
         options_(options),
         builder_(options.opset, options.values),
         max_elements_(DrawSize()),
-        planner_(choices, builder_, options, max_elements_) {
+        planner_(choices, builder_, options, max_elements_),
+        border_(choices, builder_, options) {
     builder_.LimitTo(options.capability.get());
     max_inputs_ = options.max_inputs > 0 ? options.max_inputs : MostInputs(options.nodes);
   }
@@ -59,7 +60,7 @@ class Generator {
     if (builder_.nodes().empty())
       return LimitHit("no operator could be placed; allow more operators or types");
     ReadInputs();
-    CastOutputs();
+    border_.CastOutputs();
     builder_.ExposeIdle();
     Generated g{builder_.Finish(), builder_.InputSample(), builder_.OutputSample(), planted};
     g.model.ir_version = IrVersionFor(options_.opset);
@@ -100,10 +101,8 @@ class Generator {
   void AddFirstInput() {
     DType t = planner_.ChooseType(~DTypeSet{0});
     int rank = choices_.PickOf({4, 4, 4, 4, 3, 3, 2, 2, 1, 5});
-    NewInput(t, DrawShape(choices_, rank, max_elements_));
+    border_.NewInput(t, DrawShape(choices_, rank, max_elements_));
   }
-
-  // ---- the borders of the graph ----
 
   // Graph inputs of which hardly more than the shape was read get a reader of their values.
   void ReadInputs() {
@@ -126,64 +125,6 @@ class Generator {
         else
           builder_.Rollback(mark);
       }
-    }
-  }
-
-  // Programs around runtimes exchange arrays of these types; what is of another one is cast at the
-  // border of the graph.
-  static constexpr DTypeSet kExchanged = kFloats16 | kInts | Bit(DType::kBool);
-  bool Crosses(DType t) const { return !options_.anything || Contains(kExchanged, t); }
-
-  int CastTo(int id, DType to) {
-    const OpSpec* spec = FindOp("", "Cast", builder_.opset());
-    bool fits = Contains(spec->inputs[0].types, builder_.value(id).dtype) &&
-                Contains(spec->outputs[0].types, to);
-    if (!fits || !options_.Allows("Cast")) return -1;
-    Node node;
-    node.outputs = {"y"};
-    node.Set("to", static_cast<int64_t>(to));
-    return builder_.AddNode(*spec, std::move(node), {id}, Leniency{.dull = true});
-  }
-  int NewInput(DType t, const Shape& shape) {
-    GraphBuilder::Mark mark = builder_.Here();
-    // Nothing that is drawn is sure to have a place among the powers of two of that type.
-    if (!Crosses(t) && t != DType::kFloat8E8M0) {
-      constexpr DTypeSet kWhole = kInts4 | kInts2 | Bit(DType::kString);
-      DType given = Contains(kInts2, t)   ? DType::kBool
-                    : Contains(kWhole, t) ? DType::kInt64
-                                          : DType::kFloat;
-      int id = CastTo(builder_.AddInput(choices_, given, shape), t);
-      if (id >= 0) return id;
-      builder_.Rollback(mark);
-    }
-    return builder_.AddInput(choices_, t, shape);
-  }
-  // Strings as numbers: which of the strings that the samples hold.
-  int Number(int id) {
-    const OpSpec* spec = FindOp(kMlDomain, "LabelEncoder", VersionOf(kMlDomain, builder_.opset()));
-    if (!spec || !spec->FindAttr("keys_strings") || !options_.Allows("LabelEncoder")) return -1;
-    const std::vector<std::string>& held = builder_.value(id).samples[0].native.strings();
-    std::set<std::string> keys(held.begin(), held.end());
-    std::vector<int64_t> values;
-    for (size_t i = 0; i < keys.size(); ++i) values.push_back(static_cast<int64_t>(i) + 1);
-    Node node;
-    node.domain = kMlDomain;
-    node.outputs = {"y"};
-    node.Set("keys_strings", std::vector<std::string>(keys.begin(), keys.end()));
-    node.Set("values_int64s", std::move(values));
-    node.Set("default_int64", int64_t{0});
-    return builder_.AddNode(*spec, std::move(node), {id}, Leniency{.dull = true});
-  }
-  void CastOutputs() {
-    size_t n = builder_.values().size();
-    for (size_t v = 0; v < n; ++v) {
-      const GenValue& x = builder_.value(static_cast<int>(v));
-      bool output = x.kind == GenValue::Kind::kNode && x.uses == 0 && !x.hidden && !x.name.empty();
-      if (!output || x.retired || IsList(x.dtype) || Crosses(x.dtype)) continue;
-      GraphBuilder::Mark mark = builder_.Here();
-      int cast = x.dtype == DType::kString ? Number(static_cast<int>(v))
-                                           : CastTo(static_cast<int>(v), DType::kFloat);
-      if (cast < 0) builder_.Rollback(mark);
     }
   }
 
@@ -242,7 +183,7 @@ class Generator {
       int made = Produce(TypeInfo::Of(t, shape), {.fresh = false}, kMaxProducerDepth);
       if (made >= 0) return made;
     }
-    if (builder_.inputs() < max_inputs_) return NewInput(t, shape);
+    if (builder_.inputs() < max_inputs_) return border_.NewInput(t, shape);
     return Produce(TypeInfo::Of(t, shape), {}, 1);
   }
   bool ShapeFor(const Row& row, Shape* shape) {
@@ -419,7 +360,7 @@ class Generator {
       if (made >= 0) return Guarded(made, demand);
     }
     if (!constant && !no_input && type.dims.size() <= kMaxRank) {
-      return Guarded(NewInput(type.dtype, shape), demand);
+      return Guarded(border_.NewInput(type.dtype, shape), demand);
     }
     if (must_vary) return kRefused;
     return AddConstant(
@@ -482,6 +423,7 @@ class Generator {
   GraphBuilder builder_;
   int64_t max_elements_;
   Planner planner_;
+  Border border_;
   std::shared_ptr<const Palette> palette_;
   Scope scope_;  // of existing values, while a producer's operands are made
   int max_inputs_ = 0;

@@ -42,11 +42,8 @@ namespace {
 // the more often.
 double EvenWeight(const OpSpec& spec) {
   int with = 0, sets = kNewestOpset - kFirstGeneratedOpset + 1;
-  for (int opset = kFirstGeneratedOpset; opset <= kNewestOpset; ++opset) {
-    const OpSpec* row = FindOp(spec.domain, spec.name, VersionOf(spec.domain, opset));
-    bool ml = spec.domain == kMlDomain;
-    with += row && row->Generated() && (!ml || opset >= kFirstMlOpset);
-  }
+  for (int opset = kFirstGeneratedOpset; opset <= kNewestOpset; ++opset)
+    with += GeneratedRow(spec.domain, spec.name, opset) != nullptr;
   // What has to fit together is refused more often, what few values can be read by is asked less
   // often by them; and guards, joins and motifs bring functions of floats anyway.
   const DTypeSet reads = spec.inputs[0].types;

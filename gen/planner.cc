@@ -329,7 +329,7 @@ bool Planner::ReuseValue(Plan* plan, int input) {
   return false;
 }
 
-bool Planner::FillOperands(Plan* plan, int slot) {
+bool Planner::FillOperands(Plan* plan, int slot, bool joins) {
   const OpSpec& spec = *plan->spec;
   int required = std::max(1, spec.MinInputs());
   bool variadic = spec.inputs.back().arity == Arity::kVariadic;
@@ -340,7 +340,7 @@ bool Planner::FillOperands(Plan* plan, int slot) {
       continue;  // absent
     Demand demand = DemandOf(spec, i, problem_.inputs[i].dtype);
     o.must_be_constant = demand.constant;
-    if (!demand.constant && (joins_ || choices_.Chance(options_.reuse)) && ReuseValue(plan, i))
+    if (!demand.constant && (joins || choices_.Chance(options_.reuse)) && ReuseValue(plan, i))
       continue;
     o.fresh = true;
     if (spec.Has(kBroadcasts) && slot >= 0 && problem_.inputs[slot].Static()) {
@@ -418,10 +418,8 @@ bool Planner::Read(const Row& row, int first, bool joins, Plan* plan) {
   if (!DrawAttributes(plan, static_cast<int>(problem_.inputs[0].dims.size()))) return false;
   if (!CallDraw(plan)) return false;
   AddOptional(plan);
-  joins_ = joins;
-  bool filled = FillOperands(plan, slot);
-  joins_ = false;
-  return filled && (!joins || Joins(*plan, first)) && Finish(plan, nullptr);
+  if (!FillOperands(plan, slot, joins) || (joins && !Joins(*plan, first))) return false;
+  return Finish(plan, nullptr);
 }
 
 bool Planner::Alone(const Row& row, Plan* plan) {

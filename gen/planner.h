@@ -69,7 +69,7 @@ class Planner {
   void DrawSomeAttributes(Plan* plan, int rank, bool defaults_only);
   bool CallDraw(Plan* plan);
   void AddOptional(Plan* plan);
-  bool FillOperands(Plan* plan, int slot);
+  bool FillOperands(Plan* plan, int slot, bool joins = false);
   static bool Reads(const Plan& plan, int id);
   bool IsComputed(int id) const { return builder_.value(id).kind == GenValue::Kind::kNode; }
   bool AnyJoinable(int first) const;
@@ -86,7 +86,6 @@ class Planner {
   int64_t max_elements_;
   const Row* row_ = nullptr;
   Scope scope_;
-  bool joins_ = false;  // existing values rather than fresh ones
   Problem problem_;
   std::vector<Binding> bound_;
   std::vector<int8_t> ranks_;

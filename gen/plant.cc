@@ -225,9 +225,8 @@ std::shared_ptr<const Links> KnownLinks(const GenOptions& options) {
 // this version of it.
 int FirstSet(const OpSpec& spec, bool newest) {
   for (int opset = kFirstGeneratedOpset; opset < kNewestOpset; ++opset) {
-    if (spec.domain == kMlDomain && opset < kFirstMlOpset) continue;
-    const OpSpec* row = FindOp(spec.domain, spec.name, VersionOf(spec.domain, opset));
-    if (row && (newest ? row == &spec : row->Generated())) return opset;
+    const OpSpec* row = GeneratedRow(spec.domain, spec.name, opset);
+    if (row && (!newest || row == &spec)) return opset;
   }
   return kNewestOpset;
 }
