@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "gen/domain.h"
@@ -23,23 +24,23 @@ class Prober {
     required_ = std::max(spec.MinInputs(), spec.inputs.empty() ? 0 : 1);
     node_ = BareNode(spec, std::max(1, spec.MinOutputs()));
     node_.inputs.assign(required_, "x");
+    problem_.spec = &spec_;
+    problem_.node = &node_;
+    problem_.max_elements = int64_t{1} << 40;
+    problem_.values.assign(required_, nullptr);
+    for (int i = 0; i < required_; ++i) problem_.inputs.push_back({TypeOf(i), true, {}});
+    checker_.emplace(problem_);
   }
+  Prober(const Prober&) = delete;  // the checker refers to the problem
 
   bool Feasible(const std::vector<int8_t>& ranks) {
-    Problem p;
-    p.spec = &spec_;
-    p.node = &node_;
-    p.max_elements = int64_t{1} << 40;
-    for (int i = 0; i < required_; ++i) {
-      p.inputs.push_back({TypeOf(i), true, std::vector<Dim>(ranks[i], Dim(1, 64))});
-      p.values.push_back(nullptr);
-    }
+    for (int i = 0; i < required_; ++i) problem_.inputs[i].dims.assign(ranks[i], Dim(1, 64));
     for (int i = 0; i < kAttrTries; ++i) {
-      std::vector<TypeInfo> outputs;
-      if (DrawRequired(ranks.empty() ? 0 : ranks[0], &p) &&
-          (assumed_ || CheckRule(p, &outputs) != Truth::kFalse)) {
-        bool known = !assumed_ && !outputs.empty() && outputs[0].ranked;
-        made_ranks_ |= known ? 1u << std::min<size_t>(outputs[0].dims.size(), 31) : kAllRanks;
+      if (DrawRequired(ranks.empty() ? 0 : ranks[0]) &&
+          (assumed_ || checker_->Run() != Truth::kFalse)) {
+        const std::vector<TypeInfo>& made = checker_->types();
+        bool known = !assumed_ && !made.empty() && made[0].ranked;
+        made_ranks_ |= known ? 1u << std::min<size_t>(made[0].dims.size(), 31) : kAllRanks;
         return true;
       }
       if (!drawn_) break;
@@ -52,18 +53,19 @@ class Prober {
   static constexpr int kFree = -1;
   bool Draws(int rank, DType type, bool anything) {
     constexpr int kDraws = 64;  // some want a first input of rare extents
+    Draft bare;
+    bare.spec = &spec_;
+    bare.opset = spec_.since;
+    for (int k = 0; k < std::max(1, spec_.MinInputs()); ++k)
+      bare.inputs.push_back({TypeOf(k), false, {}});
+    bare.inputs[0].dtype = type;
+    bare.constants.resize(bare.inputs.size());
+    bare.max_elements = kDrawnElements;
+    bare.anything = anything;
     for (int i = 0; i < kDraws; ++i) {
-      Draft d;
-      d.spec = &spec_;
-      d.opset = spec_.since;
-      for (int k = 0; k < std::max(1, spec_.MinInputs()); ++k)
-        d.inputs.push_back({TypeOf(k), false, {}});
-      d.inputs[0].dtype = type;
+      Draft d = bare;
       if (rank != kFree)
         d.inputs[0] = TypeInfo::Of(type, DrawShape(choices_, rank, kDrawnElements));
-      d.constants.resize(d.inputs.size());
-      d.max_elements = kDrawnElements;
-      d.anything = anything;
       if (!spec_.draw(choices_, d) || !d.inputs[0].Static()) continue;
       computed_first_ |= !d.constants[0];
       return true;
@@ -105,16 +107,16 @@ class Prober {
   // Input i's element type: formals with the same type name get the same one.
   DType TypeOf(int i) const { return OrdinaryType(spec_.InputAt(i).types); }
 
-  bool DrawRequired(int rank, Problem* p) {
+  bool DrawRequired(int rank) {
     drawn_ = assumed_ = false;
     node_.attrs.clear();
-    p->attributes.clear();
+    problem_.attributes.clear();
     for (const AttrSpec& a : spec_.attrs) {
       if (!a.required) continue;
       if (a.domain.solve) {
         std::vector<Dim> unknown = UnknownAttribute(a, rank);
         if (!unknown.empty()) {
-          p->attributes[a.name] = std::move(unknown);
+          problem_.attributes[a.name] = std::move(unknown);
           continue;
         }
       }
@@ -132,6 +134,8 @@ class Prober {
   const OpSpec& spec_;
   Choices choices_;
   Node node_;
+  Problem problem_;
+  std::optional<RuleChecker> checker_;  // of it
   uint32_t made_ranks_ = 0;
   int required_ = 0;
   bool computed_first_ = false;
