@@ -130,9 +130,8 @@ void ParallelFor(int64_t parts, const std::function<void(int64_t, int)>& part) {
   if (thrown) std::rethrow_exception(thrown);
 }
 
-void ParallelRanges(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& f) {
+void ParallelParts(int64_t n, int64_t grain, const std::function<void(int64_t, int64_t)>& f) {
   int64_t parts = (n + grain - 1) / grain;
-  if (parts < 2) return f(0, n);
   ParallelFor(parts, [&](int64_t i, int) { f(i * grain, std::min(n, (i + 1) * grain)); });
 }
 

@@ -34,7 +34,14 @@ int ThreadsHere();
 void ParallelFor(int64_t parts, const std::function<void(int64_t i, int worker)>& part);
 
 // The same over ranges of [0, n) of `grain` elements, the last of fewer: f(begin, end).
-void ParallelRanges(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& f);
+void ParallelParts(int64_t n, int64_t grain, const std::function<void(int64_t begin, int64_t end)>& f);
+template <class F>
+void ParallelRanges(int64_t n, int64_t grain, const F& f) {
+  if (n <= grain)
+    f(int64_t{0}, n);
+  else
+    ParallelParts(n, grain, f);
+}
 
 // Calls f(i) for each of n planes, channels or rows of `size` elements, in any order; a thread gets enough of them to be
 // worth waking.

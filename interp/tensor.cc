@@ -93,8 +93,8 @@ constexpr bool kSanitized = __has_feature(address_sanitizer);
 #else
 constexpr bool kSanitized = false;
 #endif
-// Small tensors are many, and over-aligned allocations slow: one plain allocation, aligned by hand. A sanitizer sees
-// the exact size of every tensor.
+// Small tensors are many, and allocations slow: their elements stand behind the Rep, aligned by hand. A sanitizer sees the
+// exact size of every tensor.
 constexpr int64_t kSmallBytes = kSanitized ? -1 : 4096;
 // Vector code that peels to alignment would add in another order elsewhere: the same bits need the same alignment.
 constexpr size_t kAlignment = 64;
@@ -122,17 +122,32 @@ void KeepFreedMemory() {
 // Not initialised, because every kernel writes every element.
 std::shared_ptr<std::byte[]> Memory(int64_t bytes) {
   size_t n = static_cast<size_t>(bytes);
-  if (bytes <= kSmallBytes) {
-    auto block = std::make_shared_for_overwrite<std::byte[]>(n + kAlignment);
-    size_t past = reinterpret_cast<uintptr_t>(block.get()) % kAlignment;
-    std::byte* first = block.get() + (past ? kAlignment - past : 0);
-    return {std::move(block), first};
-  }
   KeepFreedMemory();
   if (bytes >= kHugeBytes) return HugeMemory(n);
   return {static_cast<std::byte*>(::operator new[](n + 1, std::align_val_t{kAlignment})),
           [](std::byte* p) { ::operator delete[](p, std::align_val_t{kAlignment}); }};
 }
+
+// For std::allocate_shared of one object: leaves room for elements behind it and says where that begins.
+template <class T>
+struct WithRoom {
+  using value_type = T;
+  size_t bytes;
+  std::byte** room;  // read by allocate alone
+  WithRoom(size_t bytes, std::byte** room) : bytes(bytes), room(room) {}
+  template <class U>
+  WithRoom(const WithRoom<U>& other) : WithRoom(other.bytes, other.room) {}  // NOLINT: an allocator converts
+  T* allocate(size_t n) {
+    auto* p = static_cast<std::byte*>(::operator new(n * sizeof(T) + bytes + kAlignment));
+    std::byte* first = p + n * sizeof(T);
+    size_t past = reinterpret_cast<uintptr_t>(first) % kAlignment;
+    *room = first + (past ? kAlignment - past : 0);
+    return reinterpret_cast<T*>(p);
+  }
+  void deallocate(T* p, size_t) { ::operator delete(p); }
+  template <class U>
+  bool operator==(const WithRoom<U>&) const { return true; }
+};
 
 int64_t StoredBytes(DType dtype, Store store) {
   switch (store) {
@@ -154,38 +169,46 @@ Store StoreOf(DType dtype, Store wanted) {
 }
 
 Result<Tensor> Tensor::Make(DType dtype, Shape shape, Store store, const Limits& limits) {
-  Tensor t;
-  t.rep_ = std::make_shared<Rep>();
-  Rep& r = *t.rep_;
-  r.dtype = dtype;
-  r.store = StoreOf(dtype, store);
-  r.element_bytes = StoredBytes(dtype, r.store);
-  r.size = ElementCount(shape);
-  if (r.size < 0) return LimitHit("tensor shape " + ShapeToString(shape) + " overflows");
+  int64_t size = ElementCount(shape);
+  if (size < 0) return LimitHit("tensor shape " + ShapeToString(shape) + " overflows");
   // Beside an extent of 0 the others stay within the limit too: kernels multiply and count through them.
-  int64_t places = r.size;
+  int64_t places = size;
   if (places == 0) {
     Shape others = shape;
     for (int64_t& d : others) d = std::max<int64_t>(d, 1);
     places = ElementCount(others);
   }
+  auto name = [&] { return "tensor " + std::string(DTypeName(dtype)) + ShapeToString(shape); };
   if (places < 0 || places > limits.elements) {
-    return LimitHit("tensor " + std::string(DTypeName(dtype)) + ShapeToString(shape) + " has more than " +
-                    std::to_string(limits.elements) + " elements");
+    return LimitHit(name() + " has more than " + std::to_string(limits.elements) + " elements");
   }
-  r.shape = std::move(shape);
-  if (dtype == DType::kString) {
-    if (r.size > limits.bytes / static_cast<int64_t>(sizeof(std::string))) {
-      return LimitHit("tensor " + t.TypeString() + " takes more than " + std::to_string(limits.bytes) + " bytes");
+  Store held = StoreOf(dtype, store);
+  int64_t element_bytes = StoredBytes(dtype, held);
+  bool text = dtype == DType::kString;
+  if (size > limits.bytes / std::max<int64_t>(text ? sizeof(std::string) : element_bytes, 1)) {
+    return LimitHit(name() + " takes more than " + std::to_string(limits.bytes) + " bytes");
+  }
+  Tensor t;
+  int64_t bytes = size * element_bytes;
+  if (!text && bytes <= kSmallBytes) {
+    std::byte* first = nullptr;
+    t.rep_ = std::allocate_shared<Rep>(WithRoom<Rep>(static_cast<size_t>(bytes), &first));
+    t.rep_->raw = first;
+  } else {
+    t.rep_ = std::make_shared<Rep>();
+    if (text) {
+      t.rep_->strings = std::make_shared<std::vector<std::string>>(size);
+    } else {
+      std::shared_ptr<std::byte[]> memory = Memory(bytes);
+      t.rep_->raw = memory.get();
+      t.rep_->memory = std::move(memory);
     }
-    r.strings = std::make_shared<std::vector<std::string>>(r.size);
-    return t;
   }
-  int64_t bytes = t.bytes();
-  if (bytes > limits.bytes) {
-    return LimitHit("tensor " + t.TypeString() + " takes more than " + std::to_string(limits.bytes) + " bytes");
-  }
-  r.raw = Memory(bytes);
+  t.rep_->dtype = dtype;
+  t.rep_->store = held;
+  t.rep_->element_bytes = element_bytes;
+  t.rep_->size = size;
+  t.rep_->shape = std::move(shape);
   return t;
 }
 
@@ -216,6 +239,7 @@ std::shared_ptr<Tensor::Rep> Tensor::Sibling() const {
   r->size = rep_->size;
   r->element_bytes = rep_->element_bytes;
   r->raw = rep_->raw;
+  r->memory = rep_->memory ? rep_->memory : rep_;
   r->strings = rep_->strings;
   r->items = rep_->items;
   r->of = rep_->of;
@@ -248,7 +272,7 @@ Tensor Tensor::Clone() const {
   if (!defined() || IsList(dtype())) return *this;  // nobody edits a list in place
   Tensor t = Make(dtype(), shape(), store(), Limits{.elements = INT64_MAX, .bytes = INT64_MAX}).value();
   if (dtype() == DType::kString) *t.rep_->strings = strings();
-  else if (bytes() > 0) std::memcpy(t.rep_->raw.get(), raw(), static_cast<size_t>(bytes()));
+  else if (bytes() > 0) std::memcpy(t.rep_->raw, raw(), static_cast<size_t>(bytes()));
   return t;
 }
 
@@ -392,6 +416,7 @@ Tensor Tensor::Outline() const {
   Tensor t;
   t.rep_ = Sibling();
   t.rep_->raw = nullptr;
+  t.rep_->memory = nullptr;
   t.rep_->strings = nullptr;
   return t;
 }

@@ -147,14 +147,14 @@ class Tensor {
     return reinterpret_cast<T*>(mutable_raw());
   }
   // Does no other tensor hold these elements?
-  bool Unshared() const { return rep_ && rep_.use_count() == 1 && rep_->raw.use_count() == 1; }
+  bool Unshared() const { return rep_ && rep_.use_count() == 1 && rep_->memory.use_count() <= 1; }
   // One with the same memory: for who writes over elements that nobody reads any more.
   Tensor Overwritten() const;
-  const std::byte* raw() const { return rep_ ? rep_->raw.get() : nullptr; }
+  const std::byte* raw() const { return rep_ ? rep_->raw : nullptr; }
   std::byte* mutable_raw() {
     if (!rep_) return nullptr;
     rep_->hash.store(0, std::memory_order_relaxed);
-    return rep_->raw.get();
+    return rep_->raw;
   }
   const std::vector<std::string>& strings() const { return *rep_->strings; }
   // Of a list.
@@ -202,7 +202,8 @@ class Tensor {
     Store store = Store::kNative;
     Shape shape;
     int64_t size = 0, element_bytes = 0;
-    std::shared_ptr<std::byte[]> raw;
+    std::byte* raw = nullptr;      // the elements
+    std::shared_ptr<void> memory;  // that holds them; null: they stand behind this Rep in one allocation, or there are none
     std::shared_ptr<std::vector<std::string>> strings;
     std::shared_ptr<const std::vector<Tensor>> items;  // of a list
     std::vector<DType> of;
