@@ -74,7 +74,7 @@ bool GraphBuilder::AddCaptures(const Node& node, std::vector<int>* inputs) const
 }
 
 int GraphBuilder::AddNode(const OpSpec& spec, Node node, const std::vector<int>& given,
-                          const Leniency& allow) {
+                          const Leniency& allow, const std::vector<TypeInfo>* types) {
   GenNode n;
   n.spec = &spec;
   n.inputs = given;
@@ -89,6 +89,7 @@ int GraphBuilder::AddNode(const OpSpec& spec, Node node, const std::vector<int>&
     if (!node.outputs[i].empty()) node.outputs[i] = "v" + std::to_string(values_.size() + i);
   }
   Trial trial(values_, spec, node, inputs, opset_, limits_, allow);
+  if (types && !spec.Has(kRunsGraphs)) trial.KnowTypes(*types);
   if (!trial.Run()) return -1;
   DType first = inputs.empty() || inputs[0] < 0 ? DType::kUndefined : values_[inputs[0]].dtype;
   if (capability_ && !capability_->Supports(node, first, trial.output(0)[0].native.dtype()))

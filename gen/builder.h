@@ -80,9 +80,10 @@ class GraphBuilder {
   int AddInput(Choices& choices, DType dtype, const Shape& shape);
   int AddConstant(Tensor t);
   // Evaluates and appends a node; `attrs` and the number of outputs are those of `node`, names are
-  // given here. The id of its first output, or -1 when it was refused (nothing has changed then).
+  // given here. `types`: of the outputs, where the rule is known to hold whatever the inputs'
+  // values are. The id of its first output, or -1 when it was refused (nothing has changed then).
   int AddNode(const OpSpec& spec, Node node, const std::vector<int>& inputs,
-              const Leniency& allow = {});
+              const Leniency& allow = {}, const std::vector<TypeInfo>* types = nullptr);
   // Flags of a value (GenValue).
   void Expose(int id) { values_[id].exposed = true; }
   void Hide(int id) { values_[id].hidden = true; }
@@ -99,6 +100,9 @@ class GraphBuilder {
   // alone): its readers read `by`, and everything downstream is evaluated again. False, and
   // unchanged, when that is refused, or when what is downstream is too much or has retired.
   bool Replace(int id, int by);
+
+  // Might Replace do that, by what does not depend on `id`?
+  bool Replaceable(int id) const;
 
   // Retires old values until at most `most` are live; those that were read already go first.
   void Retire(size_t most);

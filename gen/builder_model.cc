@@ -9,7 +9,7 @@ namespace assay {
 namespace {
 
 constexpr int kReplaceSpan = 64;    // nodes among which the readers of a replaced input lie
-constexpr size_t kMaxAffected = 8;  // nodes that are evaluated again
+constexpr size_t kMaxAffected = 4;  // nodes that are evaluated again
 
 }  // namespace
 
@@ -74,6 +74,11 @@ bool GraphBuilder::Downstream(int id, int by, std::vector<int>* affected) const 
     if (found[n - begin]) affected->push_back(n);
   }
   return affected->size() <= kMaxAffected;
+}
+
+bool GraphBuilder::Replaceable(int id) const {
+  std::vector<int> affected;
+  return values_[id].kind == GenValue::Kind::kInput && Downstream(id, -1, &affected);
 }
 
 void GraphBuilder::Redirect(GenNode* g, int id, int by) {

@@ -319,7 +319,8 @@ class Generator {
       ids.push_back(id);
     }
     return builder_.AddNode(*plan.spec, std::move(plan.node), ids,
-                            Leniency{.dull = lenient_ || SaysTheSame(*plan.spec)});
+                            Leniency{.dull = lenient_ || SaysTheSame(*plan.spec)},
+                            plan.solution.sure ? &plan.solution.outputs : nullptr);
   }
 
   static constexpr int kRefused = -2;
@@ -404,8 +405,9 @@ class Generator {
     int id = -1;
     const std::vector<int>& inputs = builder_.input_ids();
     for (int i = 0; i < kValueTries && id < 0; ++i) {
-      const GenValue& v = builder_.value(inputs[choices_.Below(inputs.size())]);
-      if (v.uses > 0 && !v.retired) id = static_cast<int>(&v - builder_.values().data());
+      int at = inputs[choices_.Below(inputs.size())];
+      const GenValue& v = builder_.value(at);
+      if (v.uses > 0 && !v.retired && builder_.Replaceable(at)) id = at;
     }
     if (id < 0) return false;
     size_t before = builder_.nodes().size();

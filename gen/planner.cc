@@ -192,10 +192,11 @@ bool Planner::CallDraw(Plan* plan) {
   Draft d;
   d.spec = plan->spec;
   d.opset = builder_.opset();
-  d.inputs = problem_.inputs;
   // What is not decided yet has a type but neither rank nor extents.
-  for (size_t i = 1; i < d.inputs.size(); ++i) {
-    if (!d.inputs[i].Static()) d.inputs[i] = {d.inputs[i].dtype, false, {}};
+  d.inputs.reserve(problem_.inputs.size());
+  for (const TypeInfo& t : problem_.inputs) {
+    bool decided = d.inputs.empty() || t.Static();
+    d.inputs.push_back(decided ? t : TypeInfo{t.dtype, false, {}});
   }
   d.constants.resize(d.inputs.size());
   d.attrs = plan->node.attrs;
@@ -215,7 +216,7 @@ bool Planner::CallDraw(Plan* plan) {
   plan->operands.resize(count);
   problem_.inputs.resize(count);
   for (size_t i = 0; i < d.inputs.size() && i < count; ++i) {
-    if (d.inputs[i].Static()) problem_.inputs[i] = d.inputs[i];
+    if (d.inputs[i].Static()) problem_.inputs[i] = std::move(d.inputs[i]);
   }
   for (size_t i = 0; i < d.constants.size() && i < count; ++i) {
     if (!d.constants[i]) continue;
@@ -298,7 +299,7 @@ bool Planner::AnyReusable(const TypeInfo& want, const TypeInfo& input) const {
 
 // An existing value for input i, when the rule can still hold with it. Unread ones first, so that
 // branches join.
-bool Planner::ReuseValue(Plan* plan, int input) {
+bool Planner::ReuseValue(Plan* plan, int input, bool joins) {
   const std::vector<int>& ids = scope_.inputs_only ? builder_.input_ids() : builder_.live();
   if (ids.empty()) return false;
   TypeInfo before = problem_.inputs[input];
@@ -306,7 +307,7 @@ bool Planner::ReuseValue(Plan* plan, int input) {
   size_t n = ids.size(), start = choices_.Below(n);
   int tries = 0;
   // Nodes that nobody reads, nodes, then all.
-  bool by_kind = !scope_.inputs_only && choices_.Chance(0.7);
+  bool by_kind = !scope_.inputs_only && (joins || choices_.Chance(0.7));
   for (size_t i = by_kind ? 0 : 2 * n; i < 3 * n && tries < kReuseTries; ++i) {
     int id = ids[(start + i) % n];
     const GenValue& v = builder_.value(id);
@@ -340,7 +341,8 @@ bool Planner::FillOperands(Plan* plan, int slot, bool joins) {
       continue;  // absent
     Demand demand = DemandOf(spec, i, problem_.inputs[i].dtype);
     o.must_be_constant = demand.constant;
-    if (!demand.constant && (joins || choices_.Chance(options_.reuse)) && ReuseValue(plan, i))
+    if (!demand.constant && (joins || choices_.Chance(options_.reuse)) &&
+        ReuseValue(plan, i, joins))
       continue;
     o.fresh = true;
     if (spec.Has(kBroadcasts) && slot >= 0 && problem_.inputs[slot].Static()) {
@@ -353,7 +355,7 @@ bool Planner::FillOperands(Plan* plan, int slot, bool joins) {
 bool Planner::Finish(Plan* plan, const TypeInfo* want) {
   problem_.want = want;
   if (!DropEmptyLists(*plan->spec, &plan->node)) return false;
-  if (!Solve(choices_, problem_)) return false;
+  if (!Solve(choices_, problem_, &plan->solution)) return false;
   for (auto& [name, list] : problem_.attributes) {
     const AttrSpec* a = plan->spec->FindAttr(name);
     std::vector<int64_t> values;
@@ -363,7 +365,7 @@ bool Planner::Finish(Plan* plan, const TypeInfo* want) {
     else
       plan->node.Set(name, std::move(values));
   }
-  plan->types = problem_.inputs;
+  plan->types = std::move(problem_.inputs);
   return !Restricted(*plan->spec, plan->node, plan->types);
 }
 

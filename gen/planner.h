@@ -34,6 +34,7 @@ struct Plan {
   Node node;  // attributes set; names are not
   std::vector<Operand> operands;
   std::vector<TypeInfo> types;  // of the operands; static
+  Solution solution;            // of the operator's rule
 };
 
 class Planner {
@@ -76,7 +77,7 @@ class Planner {
   bool Joins(const Plan& plan, int first) const;
   bool AnyReusable(const TypeInfo& want, const TypeInfo& input) const;
   static bool Broadcasts(const TypeInfo& a, const Shape& b);
-  bool ReuseValue(Plan* plan, int input);
+  bool ReuseValue(Plan* plan, int input, bool joins = false);
   std::vector<Dim> BroadcastShape(const TypeInfo& other);
   bool Finish(Plan* plan, const TypeInfo* want);
 

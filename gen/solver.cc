@@ -78,7 +78,9 @@ class Search {
     }
     return false;
   }
-  const std::vector<TypeInfo>& outputs() const { return checker_.types(); }
+  Solution Found() const {
+    return {checker_.types(), truth_ == Truth::kTrue && !checker_.read_values()};
+  }
   void Undo() {
     for (Unknown& u : unknowns_) *u.slot = u.given;
   }
@@ -304,11 +306,11 @@ Truth CheckRule(const Problem& p, std::vector<TypeInfo>* outputs) {
   return truth;
 }
 
-bool Solve(Choices& choices, Problem& problem, std::vector<TypeInfo>* outputs) {
+bool Solve(Choices& choices, Problem& problem, Solution* solution) {
   Search search(choices, problem);
   bool solved = search.Run();
   if (!solved) search.Undo();
-  if (solved && outputs) *outputs = search.outputs();
+  if (solved && solution) *solution = search.Found();
   return solved;
 }
 

@@ -38,6 +38,8 @@ class RuleChecker {
   Truth Run();
   // Of the outputs, after a run that was not kFalse.
   const std::vector<TypeInfo>& types() const { return context_.result(); }
+  // Has some run asked for the value of an input?
+  bool read_values() const { return context_.values_read() != 0; }
 
  private:
   const Problem& p_;
@@ -48,9 +50,13 @@ class RuleChecker {
 // What the rule says of a problem as it stands; `outputs`, when asked for, gets the inferred types.
 Truth CheckRule(const Problem& problem, std::vector<TypeInfo>* outputs = nullptr);
 
+struct Solution {
+  std::vector<TypeInfo> outputs;
+  bool sure = false;  // the rule holds for inputs of these types, whatever their values are
+};
+
 // Makes every unknown of `problem` a point such that the rule holds, no extent is 0 and sizes are
-// kept. False when the search found nothing; the problem is then as it was. `outputs`: the types of
-// the outputs.
-bool Solve(Choices& choices, Problem& problem, std::vector<TypeInfo>* outputs = nullptr);
+// kept. False when the search found nothing; the problem is then as it was.
+bool Solve(Choices& choices, Problem& problem, Solution* solution = nullptr);
 
 }  // namespace assay

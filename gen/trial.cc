@@ -8,7 +8,15 @@
 namespace assay {
 namespace {
 
-const Limits kLimits = Limits::Small();
+// A node is run half a dozen times: a single product of large operands would take as long as a
+// thousand models.
+constexpr int64_t kMostMultiplyAdds = 1 << 19;
+Limits NodeLimits() {
+  Limits limits = Limits::Small();
+  limits.flops = kMostMultiplyAdds;
+  return limits;
+}
+const Limits kLimits = NodeLimits();
 
 // Outputs of a perturbed run against the unperturbed ones: decisions equal, floats close.
 bool Steady(const Tensor& a, const Tensor& b) {
@@ -82,9 +90,11 @@ bool Trial::RunNative() {
   for (size_t i = 0; i < inputs_.size(); ++i) {
     if (inputs_[i] >= 0) args[i] = &values_[inputs_[i]].samples[0].native;
   }
-  Result<std::vector<TypeInfo>> types = InferOperands(spec_, node_, args, opset_, &read_);
-  if (!types.ok()) return false;
-  types_ = *std::move(types);
+  if (types_.empty()) {
+    Result<std::vector<TypeInfo>> types = InferOperands(spec_, node_, args, opset_, &read_);
+    if (!types.ok()) return false;
+    types_ = *std::move(types);
+  }
   for (size_t i = 0; i < inputs_.size(); ++i) {
     bool differs = inputs_[i] >= 0 && values_[inputs_[i]].varies;
     retype_ |= differs && (i >= 32 || (read_ >> i & 1) != 0);

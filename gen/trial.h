@@ -41,6 +41,8 @@ class Trial {
         const std::vector<int>& inputs, int opset, const ValueLimits& limits,
         const Leniency& allow = {});
 
+  // What its rule would say: the outputs' types, which depend on no input's value.
+  void KnowTypes(const std::vector<TypeInfo>& types) { types_ = types; }
   // Runs and judges the node; false when it is refused.
   bool Run();
   // Does some input depend on the values of the graph's inputs?

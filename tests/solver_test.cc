@@ -138,10 +138,10 @@ TEST(Solver, HitsAWantedType) {
       p.inputs.push_back({DType::kFloat, true, std::vector<Dim>(4, Dim(1, 64))});
     p.values.assign(2, nullptr);
     p.attributes["pads"] = UnknownAttribute(*spec->FindAttr("pads"), 4);
-    std::vector<TypeInfo> out;
+    Solution out;
     if (!Solve(choices, p, &out)) continue;
     ++solved;
-    EXPECT_EQ(out[0].StaticShape(), (Shape{2, 6, 5, 7}));
+    EXPECT_EQ(out.outputs[0].StaticShape(), (Shape{2, 6, 5, 7}));
     EXPECT_TRUE(Holds(p));
   }
   EXPECT_GE(solved, 90);
@@ -176,10 +176,10 @@ TEST(Solver, KeepsSizes) {
     p.max_elements = 64;
     p.inputs.assign(2, {DType::kFloat, true, {Dim(1, 64), Dim(1, 64)}});
     p.values.assign(2, nullptr);
-    std::vector<TypeInfo> out;
+    Solution out;
     ASSERT_TRUE(Solve(choices, p, &out));
     for (const TypeInfo& t : p.inputs) EXPECT_LE(ElementCount(t.StaticShape()), 64);
-    EXPECT_LE(ElementCount(out[0].StaticShape()), 64);
+    EXPECT_LE(ElementCount(out.outputs[0].StaticShape()), 64);
   }
 }
 
