@@ -182,8 +182,8 @@ int64_t TileWidth(const ConvExtents& s) {
 template <class T>
 Status ConvolveByColumns(KernelContext& c, const ConvExtents& s, const std::function<GroupProduct<T>(int64_t)>& product) {
   int64_t width = TileWidth<T>(s), tiles = (s.out_size + width - 1) / width, parts = s.batch * s.group * tiles;
-  std::vector<Tensor> scratch;  // one for each thread
-  for (int64_t k = 0; k < std::min<int64_t>(ThreadsHere(), parts); ++k) {
+  std::vector<Tensor> scratch;  // one for each thread, any of which may come first
+  for (int k = 0; k < (parts < 2 ? 1 : ThreadsHere()); ++k) {
     int64_t bytes = kWidestTile<T> * (std::min(kTileDepth, s.depth()) + 1) * static_cast<int64_t>(sizeof(T));
     scratch.push_back(TRY(Tensor::Make(DType::kUint8, {bytes}, Store::kNative, c.limits())));
   }
