@@ -14,7 +14,7 @@ namespace {
 // Two vectors to a row of a panel, and as many rows of the result as 16 registers hold.
 constexpr int kRows = kPanelRows;
 // Rows of a that stay in the second-level cache while the panels pass.
-constexpr int64_t kBlockRows = 192;
+constexpr int64_t kBlockRows = 96;
 constexpr int64_t kSecondLevelBytes = 512 << 10;
 
 // a * b + c, rounded once where the processor can.
