@@ -354,6 +354,26 @@ TEST(MaxPool, FindsTheSameMaximaWithAndWithoutIndices) {
   }
 }
 
+// Few windows are walked line by line, many through a padded copy: a plane among others pools as it does alone.
+TEST(Pools, GiveOnePlaneTheSameBitsAsMany) {
+  Choices choices(9);
+  for (int i = 0; i < 90; ++i) {
+    const char* op = i % 3 == 0 ? "MaxPool" : i % 3 == 1 ? "AveragePool" : "LpPool";
+    int64_t planes = 600, height = choices.Between(3, 9), width = choices.Between(3, 40);
+    std::vector<int64_t> kernel = {choices.Between(1, 3), choices.Between(1, 3)}, strides = {choices.Between(1, 2), choices.Between(1, 3)};
+    std::vector<int64_t> pads = {kernel[0] / 2, kernel[1] / 2, kernel[0] - 1, kernel[1] - 1};
+    Attributes attrs = {{"kernel_shape", kernel, {}}, {"strides", strides, {}}, {"pads", pads, {}}};
+    if (op[0] == 'L') attrs.push_back({"p", choices.Between(1, 3), {}});
+    if (op[0] == 'A') attrs.push_back({"count_include_pad", choices.Between(0, 1), {}});
+    Tensor x = Drawn(choices, {1, planes, height, width}), one = Tensor::Make(DType::kFloat, {1, 1, height, width}).value();
+    int64_t plane = choices.Between(0, planes - 1), size = height * width;
+    std::copy_n(x.data<float>() + plane * size, size, one.mutable_data<float>());
+    Tensor all = Eval(op, {x}, attrs).value()[0], alone = Eval(op, {one}, attrs).value()[0];
+    for (int64_t k = 0; k < alone.size(); ++k)
+      ASSERT_EQ(all.data<float>()[plane * alone.size() + k], alone.data<float>()[k]) << op << ", case " << i << " at " << k;
+  }
+}
+
 TEST(AveragePool, DividesByTheTapsItSays) {
   Tensor x = Tensor::Floats({1, 1, 4}, {1, 2, 3, 4});
   std::vector<int64_t> three = {3}, two = {2}, pads = {1, 1};
