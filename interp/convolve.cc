@@ -1,7 +1,9 @@
 #include "interp/convolve.h"
 
 #include <functional>
+#include <optional>
 
+#include "interp/column_panels.h"
 #include "interp/depthwise.h"
 #include "interp/kernels_panel.h"
 #include "interp/kernels_parallel.h"
@@ -43,22 +45,6 @@ bool IsPointwise(const ConvExtents& s) {
   return true;
 }
 
-// One row of the gathered matrix: channel x at tap `tap` for output positions [begin, end), 0 in the padding.
-template <class T>
-void GatherRow(const ConvExtents& s, const T* x, int64_t tap, int64_t begin, int64_t end, T* row) {
-  int64_t stride = s.axes.back().stride;
-  ForEachLine(s.axes, tap, begin, end, [&](int64_t at, int64_t before, int64_t n, int64_t after, int64_t from) {
-    T* to = row + at;
-    std::fill(to, to + before, T(0));
-    to += before;
-    if (stride == 1)
-      std::copy(x + from, x + from + n, to);
-    else
-      for (int64_t i = 0; i < n; ++i) to[i] = x[from + i * stride];
-    std::fill(to + n, to + n + after, T(0));
-  });
-}
-
 }  // namespace
 
 template <class T>
@@ -96,7 +82,7 @@ namespace {
 // A tile of gathered columns: its panels fill about half of a second-level cache.
 constexpr int64_t kTileDepth = 256;
 template <class T>
-constexpr int64_t kWidestTile = (512 << 10) / kTileDepth / static_cast<int64_t>(sizeof(T));
+constexpr int64_t kWidestTile = (256 << 10) / kTileDepth / static_cast<int64_t>(sizeof(T));
 constexpr int64_t kNarrowTile = 256;   // columns; narrower ones read the weights too often
 constexpr int64_t kGatheredRows = 64;  // of a part that a thread gathers
 constexpr int64_t kFewMaps = 36;       // a pointwise convolution with no more of them reads its columns where they lie
@@ -126,20 +112,26 @@ struct GroupProduct {
   }
 };
 
-// Rows [k0, k1) of the gathered matrix, columns [begin, end), into the panels of the `depth` rows from `base` on. `line`:
-// room for end - begin.
+// Gathering is the same for the field, whose residues are doubles.
 template <class T>
-void GatherPanels(const GroupProduct<T>& p, int64_t base, int64_t depth, int64_t k0, int64_t k1, int64_t begin, int64_t end,
-                  T* line, T* panels) {
+using Gathered = std::conditional_t<kIsFp<T>, double, T>;
+
+// Rows [k0, k1) of the gathered matrix, columns [begin, end), into the panels of the `depth` rows from `base` on.
+// `columns`: null for a pointwise convolution.
+template <class T>
+void GatherPanels(const GroupProduct<T>& p, const ColumnPanels<Gathered<T>>* columns, std::vector<Gathered<T>>& lines,
+                  int64_t base, int64_t depth, int64_t k0, int64_t k1, int64_t begin, int64_t end, T* panels) {
   constexpr int64_t kPanel = kPanelColumns<T>;
+  panels += (k0 - base) * kPanel;
+  if (columns) {
+    columns->Gather(reinterpret_cast<const Gathered<T>*>(p.x), k0, k1, depth * kPanel,
+                    reinterpret_cast<Gathered<T>*>(panels), lines);
+    return;
+  }
   int64_t n = end - begin, whole = n / kPanel * kPanel;
-  for (int64_t k = k0; k < k1; ++k) {
-    const T* row = line;
-    if (p.pointwise)
-      row = p.x + k * p.s.in_size + begin;
-    else
-      GatherRow(p.s, p.x + k / p.s.kernel_size * p.s.in_size, k % p.s.kernel_size, begin, end, line);
-    T* to = panels + (k - base) * kPanel;
+  for (int64_t k = k0; k < k1; ++k, panels += kPanel) {
+    const T* row = p.x + k * p.s.in_size + begin;
+    T* to = panels;
     for (int64_t j = 0; j < whole; j += kPanel, to += depth * kPanel)
       std::memcpy(static_cast<void*>(to), row + j, sizeof(T) * kPanel);
     if (whole == n) continue;
@@ -148,11 +140,13 @@ void GatherPanels(const GroupProduct<T>& p, int64_t base, int64_t depth, int64_t
   }
 }
 
-// Columns [begin, end) of all maps. `scratch`: a line and the panels of a tile.
+// Columns [begin, end) of all maps. `panels`: room for those of a tile.
 template <class T>
-void ConvolveTile(const GroupProduct<T>& p, int64_t begin, int64_t end, T* scratch) {
+void ConvolveTile(const GroupProduct<T>& p, int64_t begin, int64_t end, T* panels) {
   const ConvExtents& s = p.s;
-  T* panels = scratch + kWidestTile<T>;
+  std::optional<ColumnPanels<Gathered<T>>> columns;
+  std::vector<Gathered<T>> lines;
+  if (!p.pointwise) lines = columns.emplace(s, begin, end).Lines();
   for (int64_t k = 0; k < s.depth(); k += kTileDepth) {
     int64_t depth = p.BlockDepth(k), from = begin;
     if (p.pointwise && s.group_maps() <= kFewMaps) {
@@ -160,7 +154,7 @@ void ConvolveTile(const GroupProduct<T>& p, int64_t begin, int64_t end, T* scrat
       MultiplyColumns(p.Rows(0, s.group_maps(), begin, k), p.x + k * s.in_size + begin, s.in_size, depth, from - begin);
     }
     if (from == end) continue;
-    GatherPanels(p, k, depth, k, k + depth, from, end, scratch, panels);
+    GatherPanels(p, columns ? &*columns : nullptr, lines, k, depth, k, k + depth, from, end, panels);
     MultiplyPanels(p.Rows(0, s.group_maps(), from, k), panels, depth, end - from);
   }
 }
@@ -182,9 +176,9 @@ int64_t TileWidth(const ConvExtents& s) {
 template <class T>
 Status ConvolveByColumns(KernelContext& c, const ConvExtents& s, const std::function<GroupProduct<T>(int64_t)>& product) {
   int64_t width = TileWidth<T>(s), tiles = (s.out_size + width - 1) / width, parts = s.batch * s.group * tiles;
-  std::vector<Tensor> scratch;  // one for each thread
-  for (int64_t k = 0; k < std::min<int64_t>(ThreadsHere(), parts); ++k) {
-    int64_t bytes = kWidestTile<T> * (std::min(kTileDepth, s.depth()) + 1) * static_cast<int64_t>(sizeof(T));
+  std::vector<Tensor> scratch;  // one for each thread, any of which may come first
+  for (int k = 0; k < (parts < 2 ? 1 : ThreadsHere()); ++k) {
+    int64_t bytes = kWidestTile<T> * std::min(kTileDepth, s.depth()) * static_cast<int64_t>(sizeof(T));
     scratch.push_back(TRY(Tensor::Make(DType::kUint8, {bytes}, Store::kNative, c.limits())));
   }
   ParallelFor(parts, [&](int64_t i, int worker) {
@@ -198,13 +192,17 @@ Status ConvolveByColumns(KernelContext& c, const ConvExtents& s, const std::func
 // Threads share out first the gathering of all columns, then the maps: for few columns with many weights, which would be
 // read by every thread otherwise.
 template <class T>
-Status ConvolveByMaps(KernelContext& c, const ConvExtents& s, const std::function<GroupProduct<T>(int64_t)>& product) {
+Status ConvolveByMaps(KernelContext& c, const ConvExtents& s, bool pointwise,
+                      const std::function<GroupProduct<T>(int64_t)>& product) {
   constexpr int64_t kPanel = kPanelColumns<T>;
-  int64_t columns = (s.out_size + kPanel - 1) / kPanel * kPanel, lines = ThreadsHere() * columns;
-  int64_t bytes = (s.depth() * columns + lines) * static_cast<int64_t>(sizeof(T));
+  int64_t columns = (s.out_size + kPanel - 1) / kPanel * kPanel;
+  int64_t bytes = s.depth() * columns * static_cast<int64_t>(sizeof(T));
   Tensor scratch = TRY(Tensor::Make(DType::kUint8, {bytes}, Store::kNative, c.limits()));
-  T* line = reinterpret_cast<T*>(scratch.mutable_raw());
-  T* panels = line + lines;
+  T* panels = reinterpret_cast<T*>(scratch.mutable_raw());
+  std::optional<ColumnPanels<Gathered<T>>> gather;
+  if (!pointwise) gather.emplace(s, 0, s.out_size);
+  std::vector<std::vector<Gathered<T>>> lines(static_cast<size_t>(ThreadsHere()));
+  for (auto& l : lines) l = gather ? gather->Lines() : std::vector<Gathered<T>>();
   int64_t gathered = (s.depth() + kGatheredRows - 1) / kGatheredRows;
   static_assert(kTileDepth % kGatheredRows == 0);
   int64_t maps = (s.group_maps() / (2 * ThreadsHere()) + kPanelRows - 1) / kPanelRows * kPanelRows;
@@ -212,8 +210,8 @@ Status ConvolveByMaps(KernelContext& c, const ConvExtents& s, const std::functio
     GroupProduct<T> p = product(g);
     ParallelFor(gathered, [&](int64_t i, int worker) {
       int64_t k = i * kGatheredRows, base = k / kTileDepth * kTileDepth;
-      GatherPanels(p, base, p.BlockDepth(base), k, std::min(s.depth(), k + kGatheredRows), 0, s.out_size,
-                   line + worker * columns, panels + base * columns);
+      GatherPanels(p, gather ? &*gather : nullptr, lines[static_cast<size_t>(worker)], base, p.BlockDepth(base), k,
+                   std::min(s.depth(), k + kGatheredRows), 0, s.out_size, panels + base * columns);
     });
     ParallelRanges(s.group_maps(), maps, [&](int64_t begin, int64_t end) {
       for (int64_t k = 0; k < s.depth(); k += kTileDepth)
@@ -277,7 +275,7 @@ Status Convolve(KernelContext& c, const ConvExtents& s, const T* x, const T* w, 
   };
   int64_t threads = ThreadsHere();
   bool by_maps = s.batch * s.group < threads && s.out_size < threads * kNarrowTile && s.group_maps() >= 48;
-  return by_maps ? ConvolveByMaps<T>(c, s, product) : ConvolveByColumns<T>(c, s, product);
+  return by_maps ? ConvolveByMaps<T>(c, s, pointwise, product) : ConvolveByColumns<T>(c, s, product);
 }
 
 #define ASSAY_CONVOLVE(T)                                                            \

@@ -4,6 +4,7 @@
 
 #include "interp/exec.h"
 #include "interp/kernels.h"
+#include "interp/kernels_parallel.h"
 #include "interp/text.h"
 
 namespace assay {
@@ -120,6 +121,103 @@ TEST(Conv, AgreesWithTheFormula) {
       if (ix >= 0) want[i] += x.AsDouble(ix) * w.AsDouble(iw);
     });
     for (int64_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got.AsDouble(i), want[i], 1e-4);
+  }
+}
+
+// A convolution of one to three axes that is large enough for panels: of several tiles, several blocks of depth, or both.
+struct LargeConv {
+  Shape x, w;
+  Attributes attrs;
+  std::vector<int64_t> strides, dilations, pads;
+  int64_t group;
+};
+
+LargeConv DrawLarge(Choices& choices) {
+  LargeConv k;
+  int64_t axes = choices.Between(1, 3), most = axes == 1 ? 600 : axes == 2 ? 24 : 8;
+  k.group = choices.Chance(0.2) ? 2 : 1;
+  k.x = {choices.Between(1, 2), k.group * choices.Between(1, 24)};
+  k.w = {k.group * choices.Between(1, 56), k.x[1] / k.group};
+  std::vector<int64_t> end;
+  for (int64_t i = 0; i < axes; ++i) {
+    k.x.push_back(choices.Between(1, most));
+    k.w.push_back(choices.Between(1, axes == 1 ? 30 : 5));
+    k.strides.push_back(choices.Between(1, 3));
+    k.dilations.push_back(choices.Chance(0.3) ? choices.Between(2, 30) : 1);
+    int64_t missing = (k.w.back() - 1) * k.dilations.back() + 1 - k.x.back();
+    k.pads.push_back(std::max<int64_t>(choices.Between(0, 3), (missing + 1) / 2));
+    end.push_back(std::max<int64_t>(choices.Between(0, 3), (missing + 1) / 2));
+  }
+  k.pads.insert(k.pads.end(), end.begin(), end.end());
+  k.attrs = {{"group", k.group, {}}, {"strides", k.strides, {}}, {"dilations", k.dilations, {}}, {"pads", k.pads, {}}};
+  return k;
+}
+
+Tensor DrawnIntegers(Choices& choices, const Shape& shape) {
+  Tensor t = Tensor::Make(DType::kFloat, shape).value();
+  for (int64_t i = 0; i < t.size(); ++i) t.Set(i, static_cast<double>(choices.Between(-4, 4)));
+  return t;
+}
+
+// The formula, three axes deep.
+std::vector<double> Formula(const LargeConv& k, const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& y) {
+  size_t axes = k.strides.size();
+  auto three = [&](const std::vector<int64_t>& list, size_t from, int64_t otherwise) {
+    std::vector<int64_t> all(3 - axes, otherwise);
+    all.insert(all.end(), list.begin() + static_cast<int64_t>(from), list.begin() + static_cast<int64_t>(from + axes));
+    return all;
+  };
+  std::vector<int64_t> in = three(k.x, 2, 1), kernel = three(k.w, 2, 1), out = three(y.shape(), 2, 1), s = three(k.strides, 0, 1),
+                       d = three(k.dilations, 0, 1), p = three(k.pads, 0, 0);
+  int64_t planes = k.x[0] * k.w[0], depth = k.w[1] * kernel[0] * kernel[1] * kernel[2], spread = k.w[0] / k.group;
+  std::vector<double> want;
+  std::vector<float> ws(w.data<float>(), w.data<float>() + w.size());
+  for (int64_t i = 0; i < planes; ++i) {
+    int64_t m = i % k.w[0], first = i / k.w[0] * k.x[1] + m / spread * k.w[1];
+    for (int64_t o = 0; o < out[0] * out[1] * out[2]; ++o) {
+      int64_t at[3] = {o / out[2] / out[1], o / out[2] % out[1], o % out[2]};
+      double sum = b.AsDouble(m);
+      for (int64_t t = 0; t < depth; ++t) {
+        int64_t tap[3] = {t / kernel[2] / kernel[1] % kernel[0], t / kernel[2] % kernel[1], t % kernel[2]};
+        int64_t place = first + t / (kernel[0] * kernel[1] * kernel[2]);
+        bool inside = true;
+        for (int a = 0; a < 3; ++a) {
+          int64_t v = at[a] * s[a] - p[a] + tap[a] * d[a];
+          inside &= v >= 0 && v < in[a];
+          place = place * in[a] + v;
+        }
+        if (inside) sum += static_cast<double>(x.data<float>()[place]) * ws[static_cast<size_t>(m * depth + t)];
+      }
+      want.push_back(sum);
+    }
+  }
+  return want;
+}
+
+// Sums of small integers are exact in every store: each tap must read what it should, whatever the panels and threads.
+TEST(Conv, IsExactOnIntegersOfEveryGeometry) {
+  FieldContext context(9, {});
+  FieldScope scope(&context);
+  for (uint64_t seed = 0; seed < 40; ++seed) {
+    Choices choices(seed);
+    LargeConv k = DrawLarge(choices);
+    SCOPED_TRACE(seed);
+    Tensor x = DrawnIntegers(choices, k.x), w = DrawnIntegers(choices, k.w), b = DrawnIntegers(choices, {k.w[0]});
+    std::vector<double> want;
+    for (int threads : {1, 3}) {
+      ThreadScope team(threads);
+      for (Store store : {Store::kNative, Store::kDouble, Store::kField}) {
+        auto y = Eval("Conv", {x.To(store), w.To(store), b.To(store)}, k.attrs, 17, store);
+        ASSERT_TRUE(y.ok()) << y.error().ToString();
+        if (want.empty()) want = Formula(k, x, w, b, (*y)[0]);
+        for (int64_t i = 0; i < (*y)[0].size(); ++i) {
+          if (store == Store::kField)
+            ASSERT_EQ((*y)[0].data<Fp>()[i].r, Fp(want[static_cast<size_t>(i)]).r) << i;
+          else
+            ASSERT_EQ((*y)[0].AsDouble(i), want[static_cast<size_t>(i)]) << i;
+        }
+      }
+    }
   }
 }
 
@@ -253,6 +351,26 @@ TEST(MaxPool, FindsTheSameMaximaWithAndWithoutIndices) {
       double a = values.AsDouble(k), b = placed.AsDouble(k);
       ASSERT_TRUE(a == b || (a != a && b != b)) << "case " << i << " at " << k << ": " << a << ", " << b;
     }
+  }
+}
+
+// Few windows are walked line by line, many through a padded copy: a plane among others pools as it does alone.
+TEST(Pools, GiveOnePlaneTheSameBitsAsMany) {
+  Choices choices(9);
+  for (int i = 0; i < 90; ++i) {
+    const char* op = i % 3 == 0 ? "MaxPool" : i % 3 == 1 ? "AveragePool" : "LpPool";
+    int64_t planes = 600, height = choices.Between(3, 9), width = choices.Between(3, 40);
+    std::vector<int64_t> kernel = {choices.Between(1, 3), choices.Between(1, 3)}, strides = {choices.Between(1, 2), choices.Between(1, 3)};
+    std::vector<int64_t> pads = {kernel[0] / 2, kernel[1] / 2, kernel[0] - 1, kernel[1] - 1};
+    Attributes attrs = {{"kernel_shape", kernel, {}}, {"strides", strides, {}}, {"pads", pads, {}}};
+    if (op[0] == 'L') attrs.push_back({"p", choices.Between(1, 3), {}});
+    if (op[0] == 'A') attrs.push_back({"count_include_pad", choices.Between(0, 1), {}});
+    Tensor x = Drawn(choices, {1, planes, height, width}), one = Tensor::Make(DType::kFloat, {1, 1, height, width}).value();
+    int64_t plane = choices.Between(0, planes - 1), size = height * width;
+    std::copy_n(x.data<float>() + plane * size, size, one.mutable_data<float>());
+    Tensor all = Eval(op, {x}, attrs).value()[0], alone = Eval(op, {one}, attrs).value()[0];
+    for (int64_t k = 0; k < alone.size(); ++k)
+      ASSERT_EQ(all.data<float>()[plane * alone.size() + k], alone.data<float>()[k]) << op << ", case " << i << " at " << k;
   }
 }
 
