@@ -128,6 +128,12 @@ class Reference {
   Comparison Compare(const std::vector<Tensor>& others);
   // Is every element of them a finite number?
   bool finite() const;
+  // Does `c` say something of inputs that were not asked for? NaN against a number does not where
+  // the source has left the domain of an operator itself, or where the inputs are not `moderate`
+  // and overflow: 0 * NaN is NaN, and the padding that another spelling skips is not.
+  bool Tells(const Comparison& c, bool moderate) const {
+    return !c.finite_mismatch || (moderate && finite());
+  }
   // The bound of element i of output o as known now; infinity when masked.
   double Bound(size_t o, int64_t i) const;
 
