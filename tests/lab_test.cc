@@ -76,6 +76,14 @@ const Odd kOdd[] = {
      "graph(float[2] x) -> (y) { e = Constant() {\"value\"=float[2] {2.7182817, 7.3890562}} y = Add(x, "
      "e) }",
      true},
+    {"a fold that cancels, an ulp off on the way",
+     "graph(float[1] x) -> (y) { w = float[1] {1.1930314} c = float[1] {-0.7917335} t = Tanh(w) b "
+     "= Add(t, c) y = Add(x, b) }",
+     "graph(float[1] x) -> (y) { b = float[1] {0.03978324} y = Add(x, b) }", true},
+    {"and far off",
+     "graph(float[1] x) -> (y) { w = float[1] {1.1930314} c = float[1] {-0.7917335} t = Tanh(w) b "
+     "= Add(t, c) y = Add(x, b) }",
+     "graph(float[1] x) -> (y) { b = float[1] {0.0397842} y = Add(x, b) }", false},
     {"a scalar against one element", "graph(float[] x) -> (y) { y = Neg(x) }",
      "graph(float[] x) -> (y) { s = int64[1] {1} a = Neg(x) y = Reshape(a, s) }", false},
 };
