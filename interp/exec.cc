@@ -266,7 +266,8 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
   };
   auto start = std::chrono::steady_clock::now();
   // Where somebody wants to see or to change single nodes, each runs on its own.
-  bool whole = options.keep_all || options.after_node || options.overrides || options.instead || options.store == Store::kField;
+  bool whole = options.keep_all || options.before_node || options.after_node || options.overrides ||
+               options.instead || options.store == Store::kField;
   std::vector<bool> done(steps_.size(), false);
   Execution result;
   std::vector<const Tensor*> args;
@@ -290,6 +291,7 @@ Result<Execution> Program::Run(const std::vector<Tensor>& inputs, const ExecOpti
       if (i >= 0) load(i);
       args.push_back(i < 0 ? nullptr : &values[i]);
     }
+    if (options.before_node) options.before_node(*step.node, args);
     const Node* node = step.node.get();
     if (options.instead) {
       if (auto it = options.instead->find(node); it != options.instead->end()) node = it->second.get();

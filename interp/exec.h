@@ -15,6 +15,9 @@ namespace assay {
 struct ExecOptions {
   Store store = Store::kNative;     // kNative, kDouble or kField (the caller binds a FieldContext to the thread)
   Limits limits;
+  // Called before each node (never one of `instead`) with its operands (null: left out), which it
+  // may point elsewhere: at tensors of the same type and shape that stay until the node has run.
+  std::function<void(const Node&, std::vector<const Tensor*>&)> before_node;
   // Called after each node (never one of `instead`) with its outputs, which it may replace (same type and shape); for localization,
   // perturbation and coverage.
   std::function<void(const Node&, std::vector<Tensor>&)> after_node;

@@ -71,8 +71,8 @@ bool IsLayout(const std::string& op) {
 
 Forms::Forms(std::shared_ptr<const Prepared> source) : source_(std::move(source)) { Collect(); }
 
-Result<Tensor> Forms::Evaluate(int value, Store store,
-                               std::unordered_map<int, Tensor>* memo) const {
+Result<Tensor> Forms::Evaluate(int value, Store store, std::unordered_map<int, Tensor>* memo,
+                               Noise* noise) const {
   const Prepared& s = *source_;
   auto known = memo->find(value);
   if (known != memo->end()) return known->second;
@@ -107,6 +107,11 @@ Result<Tensor> Forms::Evaluate(int value, Store store,
     std::vector<Tensor> out = TRY(
         EvalNode(*node.row, *node.node, args, store, Limits{}, s.model.Opset(node.node->domain)));
     for (size_t o = 0; o < out.size(); ++o) {
+      if (noise && IsFloat(out[o].dtype()) && !node.row->Has(kMovesData)) {
+        out[o] = IsWindow(*node.row)
+                     ? Shifted(out[o], kNoise * MetricUnit(DType::kFloat), *noise)
+                     : Perturbed(out[o], kNoise * MetricUnit(out[o].dtype()), *noise);
+      }
       if (node.outputs[o] >= 0) memo->emplace(node.outputs[o], out[o]);
     }
   }
@@ -121,10 +126,19 @@ Tensor Forms::Real(int value) const {
   return it == real_.end() ? Tensor() : it->second;
 }
 
-Tensor Forms::Native(int value) const {
-  std::unordered_map<int, Tensor> memo;
-  Result<Tensor> t = Evaluate(value, Store::kNative, &memo);
-  return t.ok() ? *t : Tensor();
+std::vector<double> Forms::Spread(int value) const {
+  constexpr uint64_t kRuns = 4;
+  Tensor real = Real(value);
+  std::vector<double> spread(static_cast<size_t>(real.size()));
+  for (uint64_t run = 0; run < kRuns; ++run) {
+    Noise noise(run);
+    std::unordered_map<int, Tensor> memo;
+    Result<Tensor> t = Evaluate(value, Store::kDouble, &memo, &noise);
+    if (!t.ok() || t->size() != real.size()) return {};
+    for (int64_t i = 0; i < real.size(); ++i)
+      spread[i] = std::max(spread[i], std::fabs(t->AsDouble(i) - real.AsDouble(i)));
+  }
+  return spread;
 }
 
 int Forms::Depth(int value) const {

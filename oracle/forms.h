@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "interp/field.h"
+#include "oracle/noise.h"
 #include "oracle/prepared.h"
 #include "oracle/weights.h"
 
@@ -57,9 +58,9 @@ class Forms {
 
   // A constant value in double or natively; undefined when it can't be computed.
   Tensor Real(int value) const;
-  // A computed constant as the element types round it on the way; undefined when it can't be
-  // computed.
-  Tensor Native(int value) const;
+  // By element, what rounding on the way may move a computed constant by, measured; empty where it
+  // can't be computed.
+  std::vector<double> Spread(int value) const;
   // How many nodes compute it, those that only move elements not counted.
   int Depth(int value) const;
   // Weights of a form's contraction in double or natively, and how they lie.
@@ -87,7 +88,9 @@ class Forms {
   void Extend(int node, int data_input, int constant_input);
   void AddContraction(int node, int data_input, int weight_input);
   int Add(Form form);
-  Result<Tensor> Evaluate(int value, Store store, std::unordered_map<int, Tensor>* memo) const;
+  // `noise`: moves what each node computes.
+  Result<Tensor> Evaluate(int value, Store store, std::unordered_map<int, Tensor>* memo,
+                          Noise* noise = nullptr) const;
   template <class T>
   std::vector<T> Channels(const Tensor& t) const;
   template <class T, class Get>

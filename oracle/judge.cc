@@ -97,7 +97,7 @@ std::optional<Tried> TrySet(const Yardstick& source, const Program& target, int 
     Result<Reference> reference = source.Measure(probe->inputs, metric);
     if (!reference.ok()) continue;
     Comparison c = CompareTarget(*reference, target, probe->inputs, options.limits, store);
-    if (c.finite_mismatch && !(probe->moderate && reference->finite())) return std::nullopt;
+    if (!reference->Tells(c, probe->moderate)) return std::nullopt;
     return Tried{std::move(*probe), std::move(c)};
   }
   return std::nullopt;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "interp/choices.h"
+#include "oracle/constant_nodes.h"
 
 namespace assay {
 namespace {
@@ -102,7 +103,11 @@ void LabContext::DropElements() {
 class LabRun {
  public:
   LabRun(LabContext& context, const Prepared& model, const LabSnaps& snaps, bool remember)
-      : c_(context), m_(model), snaps_(snaps), remember_(remember) {}
+      : c_(context),
+        m_(model),
+        snaps_(snaps),
+        remember_(remember),
+        constants_(model, Store::kNative, context.options_.limits) {}
 
   ContextRun Run();
 
@@ -114,6 +119,7 @@ class LabRun {
   uint64_t ConstantKey(int v) const;
   Result<Tensor> Load(int v);
   Result<std::vector<Tensor>> Evaluate(const PreparedNode& pn);
+  void Decide(const PreparedNode& pn, std::vector<Tensor>* outputs);
   // Computes the elements of what deferred nodes make, so that node n can run.
   Status Supply(int n);
   // Runs node n, its deferred operands before it.
@@ -129,6 +135,7 @@ class LabRun {
   const Prepared& m_;
   const LabSnaps& snaps_;
   const bool remember_;
+  ConstantNodes constants_;
   ContextRun run_;
   std::vector<Tensor> element_;
   std::vector<uint64_t> key_;       // of each value
@@ -232,10 +239,32 @@ Result<std::vector<Tensor>> LabRun::Evaluate(const PreparedNode& pn) {
   }
   std::vector<Tensor> out = TRY(EvalNode(*pn.row, *pn.node, args, Store::kField, c_.options_.limits,
                                          m_.model.Opset(pn.node->domain), constants));
+  bool reads_reals = std::any_of(args.begin(), args.end(),
+                                 [](const Tensor* t) { return t && IsFloat(t->dtype()); });
+  if (pn.constant && reads_reals && !pn.row->Has(kReadsShape)) Decide(pn, &out);
   int64_t bytes = live_;
   for (const Tensor& t : out) bytes += t.bytes();
   if (bytes > c_.options_.limits.bytes) return LimitHit("live tensors exceed the byte limit", NodeLabel(*pn.node));
   return out;
+}
+
+// Integers are what they are in every domain, and where constants alone decide them, a run says
+// what they are. The order of residues, or a hash of them, knows nothing of the number that a
+// converter has folded.
+void LabRun::Decide(const PreparedNode& pn, std::vector<Tensor>* outputs) {
+  std::vector<Tensor> decided;
+  for (size_t o = 0; o < outputs->size(); ++o) {
+    const Tensor& t = (*outputs)[o];
+    int v = o < pn.outputs.size() ? pn.outputs[o] : -1;
+    if (v < 0 || !t.defined()) {
+      decided.push_back(t);
+      continue;
+    }
+    const Tensor* value = IsFloat(t.dtype()) || IsList(t.dtype()) ? nullptr : constants_.Value(v);
+    if (!value) return;
+    decided.push_back(*value);
+  }
+  *outputs = std::move(decided);
 }
 
 void LabRun::TakeOutputs(int n, const std::vector<Tensor>& outputs) {

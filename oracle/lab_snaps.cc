@@ -2,68 +2,11 @@
 
 #include <algorithm>
 #include <bit>
-#include <set>
 
 #include "interp/choices.h"
+#include "oracle/constant_nodes.h"
 
 namespace assay {
-
-// Evaluates what a model computes from constants, in double, as it is asked for.
-class ConstantNodes {
- public:
-  ConstantNodes(const Prepared& m, const Limits& limits) : m_(m), limits_(limits) {}
-
-  // Null where it can't be computed.
-  const Tensor* Value(int v) {
-    for (int n : NodesBefore(v)) {
-      if (!done_.insert(n).second) continue;
-      const PreparedNode& pn = m_.nodes[n];
-      std::vector<Tensor> out = Evaluate(pn);
-      for (size_t o = 0; o < pn.outputs.size() && o < out.size(); ++o) {
-        if (pn.outputs[o] >= 0) values_.emplace(pn.outputs[o], std::move(out[o]));
-      }
-    }
-    auto it = values_.find(v);
-    return it == values_.end() ? nullptr : &it->second;
-  }
-  // How many nodes compute it.
-  int Depth(int v) const { return static_cast<int>(NodesBefore(v).size()); }
-
- private:
-  std::set<int> NodesBefore(int v) const {  // in topological order
-    std::set<int> nodes;
-    std::vector<int> work{m_.producer[v]};
-    while (!work.empty()) {
-      int n = work.back();
-      work.pop_back();
-      if (n < 0 || !nodes.insert(n).second) continue;
-      for (int i : m_.nodes[n].inputs) {
-        if (i >= 0) work.push_back(m_.producer[i]);
-      }
-    }
-    return nodes;
-  }
-  // Empty where the node does not run.
-  std::vector<Tensor> Evaluate(const PreparedNode& pn) const {
-    std::vector<Tensor> held;
-    std::vector<const Tensor*> args;
-    held.reserve(pn.inputs.size());
-    for (int i : pn.inputs) {
-      auto it = values_.find(i);
-      if (i >= 0 && it == values_.end() && m_.initializer[i] < 0) return {};
-      if (i >= 0) held.push_back(it != values_.end() ? it->second : m_.Initial(i).To(Store::kDouble));
-      args.push_back(i >= 0 ? &held.back() : nullptr);
-    }
-    Result<std::vector<Tensor>> out =
-        EvalNode(*pn.row, *pn.node, args, Store::kDouble, limits_, m_.model.Opset(pn.node->domain));
-    return out.ok() ? std::move(*out) : std::vector<Tensor>{};
-  }
-
-  const Prepared& m_;
-  const Limits& limits_;
-  std::set<int> done_;
-  std::unordered_map<int, Tensor> values_;
-};
 
 // Constants that something else than a constant reads: what the target computes from its constants counts by value.
 LabSnapper::Readers LabSnapper::ReadersOfConstants(const Prepared& m) const {
@@ -113,12 +56,12 @@ void LabSnapper::SnapNormalizations(const Prepared& m, const Readers& readers, L
   }
 }
 
-SnapPool::Match LabSnapper::OfInitializer(const Prepared& m, int v, const Reader& reader) {
+SnapPool::Match LabSnapper::OfLiteral(const Prepared& m, int v, const Reader& reader) {
   const PreparedNode& pn = m.nodes[reader.node];
-  uint64_t key = Mix(m.content[v] ^ Mix(pn.hash ^ static_cast<uint64_t>(reader.input + 1)));
-  auto it = initializers_.find(key);
-  if (it == initializers_.end())
-    it = initializers_.emplace(key, pool_.Find(m.Initial(v), pn.node.get(), reader.input)).first;
+  uint64_t key = Mix(m.structure[v] ^ Mix(pn.hash ^ static_cast<uint64_t>(reader.input + 1)));
+  auto it = literals_.find(key);
+  if (it == literals_.end())
+    it = literals_.emplace(key, pool_.Find(*m.Literal(v), pn.node.get(), reader.input)).first;
   return it->second;
 }
 
@@ -142,15 +85,15 @@ LabSnaps LabSnapper::Of(const Prepared& m, std::vector<int>* foreign) {
   // Mean and variance beside a scale and a bias that were solved for their very values.
   std::set<int> literal;
   SnapNormalizations(m, readers, &snaps, &literal);
-  ConstantNodes nodes(m, limits_);
+  ConstantNodes nodes(m, Store::kDouble, limits_);
   for (size_t i = 0; i < m.names.size(); ++i) {
     int v = static_cast<int>(i);
     if (!m.constant[v] || readers[v].empty() || snaps.count(v) || pool_.IsSourceConstant(m.structure[v])) continue;
     SnapPool::Match match;
-    if (m.initializer[v] >= 0) {
-      if (!IsFloat(m.Initial(v).dtype())) continue;
-      if (!literal.count(v)) match = OfInitializer(m, v, readers[v][0]);
-      if (!match.found()) foreign->push_back(v);
+    if (const Tensor* held = m.Literal(v)) {
+      if (!IsFloat(held->dtype())) continue;
+      if (!literal.count(v)) match = OfLiteral(m, v, readers[v][0]);
+      if (!match.found() && m.initializer[v] >= 0) foreign->push_back(v);
     } else if (!literal.count(v)) {
       match = OfComputed(m, v, readers[v][0], &nodes);
     }

@@ -29,7 +29,7 @@ class LabSnapper {
   // `literal`: values that stay as they are beside what was found.
   void SnapNormalizations(const Prepared& model, const Readers& readers, LabSnaps* snaps,
                           std::set<int>* literal);
-  SnapPool::Match OfInitializer(const Prepared& model, int v, const Reader& reader);
+  SnapPool::Match OfLiteral(const Prepared& model, int v, const Reader& reader);
   SnapPool::Match OfComputed(const Prepared& model, int v, const Reader& reader, ConstantNodes* nodes);
   bool Own(const Prepared& model, int v) const {
     return model.Literal(v) && !pool_.IsSourceConstant(model.structure[v]);
@@ -37,7 +37,7 @@ class LabSnapper {
 
   const SnapPool& pool_;
   const Limits limits_;
-  std::unordered_map<uint64_t, SnapPool::Match> initializers_;  // by content and reader
+  std::unordered_map<uint64_t, SnapPool::Match> literals_;      // by content and reader
   std::unordered_map<uint64_t, SnapPool::Match> computed_;      // by structure and reader
   std::unordered_map<uint64_t, std::pair<SnapPool::Match, SnapPool::Match>> normalizations_;
 };

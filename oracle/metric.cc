@@ -9,11 +9,6 @@
 namespace assay {
 namespace {
 
-// A folded constant has gone through about four roundings; as much noise, so that flips at a
-// breakpoint show.
-constexpr double kNoise = 4;
-// The spread of a few runs underestimates the largest error.
-constexpr double kSafety = 3;
 // The floor, in rounding units of the element and of the output's largest element.
 constexpr double kFloorElement = 8, kFloorOutput = 2;
 // Below this a float32 has no normal numbers left.
@@ -24,50 +19,6 @@ constexpr int kFirstRuns = 4, kMoreRuns = 16;
 // Where no operator jumps, 16 more runs never widen a bound of 4 that much.
 constexpr double kFar = 1000;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-// A stream of factors 1 + amplitude * r with |r| in [1/2, 1]: never near 0, so that few runs show
-// the spread.
-class Noise {
- public:
-  explicit Noise(uint64_t seed) {
-    for (uint64_t& s : state_) s = Mix(seed++) | 1;
-  }
-  double Factor(double amplitude) { return Next(state_[at_++ % kStreams], amplitude); }
-  // y = x times a factor each.
-  void Apply(const double* x, double* y, int64_t n, double amplitude) {
-    int64_t i = 0;
-    uint64_t s[kStreams];
-    std::copy(state_, state_ + kStreams, s);
-    for (; i + kStreams <= n; i += kStreams) {
-      for (int k = 0; k < kStreams; ++k) y[i + k] = x[i + k] * Next(s[k], amplitude);
-    }
-    std::copy(s, s + kStreams, state_);
-    for (; i < n; ++i) y[i] = x[i] * Factor(amplitude);
-  }
-
- private:
-  // Several streams, because one waits for its own last number.
-  static constexpr int kStreams = 4;
-  static double Next(uint64_t& state, double amplitude) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    double r = static_cast<double>(static_cast<int64_t>(state)) * 0x1p-64;  // [-1/2, 1/2)
-    return 1 + amplitude * (r + std::copysign(0.5, r));
-  }
-  uint64_t state_[kStreams];
-  unsigned at_ = 0;
-};
-
-// A copy in double with every element moved by up to `amplitude` of itself; NaN, Inf and 0 stay.
-Tensor Perturbed(const Tensor& t, double amplitude, Noise& noise) {
-  Tensor from = t.To(Store::kDouble);
-  Tensor out = Tensor::Make(t.dtype(), t.shape(), Store::kDouble,
-                            Limits{.elements = INT64_MAX, .bytes = INT64_MAX})
-                   .value();
-  noise.Apply(from.data<double>(), out.mutable_data<double>(), t.size(), amplitude);
-  return out;
-}
 
 bool HasFloatAttribute(const Node& n) {
   return std::any_of(n.attrs.begin(), n.attrs.end(), [](const Attribute& a) {
@@ -94,34 +45,6 @@ NodePtr WithPerturbedAttributes(const Node& n, Noise& noise) {
 bool MayJump(const Node& n, const OpSpec& row) {
   return row.Has(kDiscontinuous) || row.HasDomain() || n.op == "LpNormalization" ||
          n.op == "MeanVarianceNormalization" || (n.op == "MaxPool" && n.outputs.size() > 1);
-}
-
-// A normalization subtracts a mean and divides by a deviation: what is rounded inside of it shows
-// as if its operand had moved.
-bool RoundsInside(const Node& n) {
-  static const std::unordered_set<std::string> kOps = {
-      "InstanceNormalization", "LayerNormalization", "GroupNormalization",
-      "MeanVarianceNormalization", "RMSNormalization"};
-  return kOps.count(n.op) > 0;
-}
-
-// The model with an Identity before each such operand; `*moved`: what these make.
-Model WithOpenOperands(const Model& model, std::unordered_set<std::string>* moved) {
-  Model out = model;
-  out.graph.nodes.clear();
-  for (const NodePtr& n : model.graph.nodes) {
-    if (RoundsInside(*n) && !n->inputs.empty()) {
-      std::string open = n->outputs[0] + "__operand";
-      out.graph.nodes.push_back(MakeNode("Identity", {n->inputs[0]}, {open}, {}, open));
-      auto reader = std::make_shared<Node>(*n);
-      reader->inputs[0] = open;
-      out.graph.nodes.push_back(std::move(reader));
-      moved->insert(open);
-    } else {
-      out.graph.nodes.push_back(n);
-    }
-  }
-  return out;
 }
 
 // Floating-point inputs that a rule reads as extents.
@@ -157,6 +80,31 @@ std::unordered_set<std::string> ShapeValues(const Model& model, const std::vecto
   return exact;
 }
 
+// A reduction rounds inside: it subtracts a mean, eliminates, adds terms that cancel. That shows as
+// if its operands had moved. Most carry noise already; these are the positions of the others: graph
+// inputs, and what was made of them without rounding. A position that an operand names (a point of
+// a grid) is read as it is.
+std::unordered_map<const Node*, std::vector<size_t>> OpenOperands(
+    const Model& model, const std::vector<NodePtr>& order,
+    const std::unordered_set<const Node*>& quiet) {
+  std::unordered_map<const Node*, std::vector<size_t>> open;
+  std::unordered_set<std::string> still;
+  for (const ValueInfo& v : model.graph.RequiredInputs()) still.insert(v.name);
+  for (const NodePtr& n : order) {
+    Result<const OpSpec*> row = RowFor(model, *n);
+    if (!row.ok()) continue;
+    for (size_t i = 0; (*row)->accuracy == Accuracy::kReduction && i < n->inputs.size(); ++i) {
+      if (still.count(n->inputs[i]) &&
+          !(*row)->inputs[std::min(i, (*row)->inputs.size() - 1)].parameter)
+        open[n.get()].push_back(i);
+    }
+    bool from_still = std::any_of(n->inputs.begin(), n->inputs.end(),
+                                  [&](const auto& i) { return still.count(i) > 0; });
+    if (quiet.count(n.get()) && from_still) still.insert(n->outputs.begin(), n->outputs.end());
+  }
+  return open;
+}
+
 double ScaleOf(const Tensor& t) {
   double scale = 0;
   if (!IsFloat(t.dtype())) return 0;
@@ -186,19 +134,6 @@ std::string IndexText(const Shape& shape, int64_t i) {
 
 }  // namespace
 
-double MetricUnit(DType t) {
-  switch (t) {
-    case DType::kFloat16:
-      return 0x1p-11;
-    case DType::kBfloat16:
-      return 0x1p-8;
-    case DType::kDouble:
-      return 0x1p-49;
-    default:
-      return 0x1p-24;
-  }
-}
-
 void Comparison::Merge(const Comparison& o) {
   if (o.margin > margin) note = o.note;
   margin = std::max(margin, o.margin);
@@ -214,17 +149,18 @@ void Comparison::Merge(const Comparison& o) {
 Result<Yardstick> Yardstick::Of(const Model& source) {
   Yardstick y;
   y.program_ = TRY(Program::Compile(source));
-  std::vector<NodePtr> order = TRY(Sorted(source.graph));
-  y.exact_ = ShapeValues(source, order);
-  Model open = WithOpenOperands(source, &y.operands_);
-  if (!y.operands_.empty()) y.open_ = TRY(Program::Compile(open));
-  for (const NodePtr& n : (y.open_ ? *y.open_ : y.program_).model().graph.nodes) {
-    const OpSpec* row = TRY(RowFor(source, *n));
+  const Model& model = y.program_.model();
+  std::vector<NodePtr> order = TRY(Sorted(model.graph));
+  y.exact_ = ShapeValues(model, order);
+  for (const NodePtr& n : model.graph.nodes) {
+    const OpSpec* row = TRY(RowFor(model, *n));
     if (row->traits & (kMovesData | kLayoutOnly)) y.quiet_.insert(n.get());
+    if (IsWindow(*row)) y.windows_.insert(n.get());
     bool exact = !n->outputs.empty() && y.exact_.count(n->outputs[0]) > 0;  // the scales of a Resize
     if (HasFloatAttribute(*n) && !exact) y.with_attributes_.push_back(n);
     y.may_jump_ = y.may_jump_ || MayJump(*n, *row);
   }
+  y.open_ = OpenOperands(model, order, y.quiet_);
   y.last_ = std::make_shared<LastSpread>();
   return y;
 }
@@ -254,7 +190,7 @@ Result<Reference> Yardstick::Measure(const std::vector<Tensor>& inputs,
 void Reference::PerturbedRun(uint64_t seed, bool attributes) {
   Noise noise(seed);
   double units = options_.native ? kNativeFactor * kNoise : kNoise;
-  const Program& program = yardstick_->open_ ? *yardstick_->open_ : yardstick_->program_;
+  const Program& program = yardstick_->program_;
   const std::unordered_set<std::string>& exact = yardstick_->exact_;
   std::unordered_map<const Node*, NodePtr> moved;
   if (attributes) {
@@ -271,17 +207,26 @@ void Reference::PerturbedRun(uint64_t seed, bool attributes) {
   exec.limits = options_.limits;
   exec.overrides = &constants;
   exec.instead = &moved;
-  exec.after_node = [&](const Node& n, std::vector<Tensor>& out) {
-    if (!yardstick_->operands_.empty() && yardstick_->operands_.count(n.outputs[0])) {
-      // In double only the double's own rounding happens there.
-      DType inside = options_.native ? out[0].dtype() : DType::kDouble;
-      out[0] = Perturbed(out[0], units * Unit(inside), noise);
-      return;
+  std::vector<Tensor> opened;
+  exec.before_node = [&](const Node& n, std::vector<const Tensor*>& operands) {
+    auto open = yardstick_->open_.find(&n);
+    if (open == yardstick_->open_.end()) return;
+    opened.resize(operands.size());
+    for (size_t i : open->second) {
+      if (!operands[i] || !IsFloat(operands[i]->dtype())) continue;
+      // In double only the double's own rounding happens inside.
+      DType inside = options_.native ? operands[i]->dtype() : DType::kDouble;
+      opened[i] = Perturbed(*operands[i], units * Unit(inside), noise);
+      operands[i] = &opened[i];
     }
+  };
+  exec.after_node = [&](const Node& n, std::vector<Tensor>& out) {
     if (yardstick_->quiet_.count(&n)) return;
+    bool window = yardstick_->windows_.count(&n) > 0;
     for (size_t i = 0; i < out.size() && i < n.outputs.size(); ++i) {
       if (out[i].defined() && IsFloat(out[i].dtype()) && !exact.count(n.outputs[i]))
-        out[i] = Perturbed(out[i], units * Unit(out[i].dtype()), noise);
+        out[i] = window ? Shifted(out[i], units * MetricUnit(DType::kFloat), noise)
+                        : Perturbed(out[i], units * Unit(out[i].dtype()), noise);
     }
   };
   Result<Execution> run = program.Run(inputs_, exec);

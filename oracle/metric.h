@@ -28,16 +28,13 @@
 #include <vector>
 
 #include "interp/exec.h"
+#include "oracle/noise.h"
 
 namespace assay {
 
 // The margin of what no rounding explains: another type or shape, a number against NaN, another
 // integer.
 inline constexpr double kBeyondMargin = 1e30;
-
-// Rounding unit of an element type. Double is what a reference itself computes in: it leaves room for the order of
-// its additions.
-double MetricUnit(DType t);
 
 // The comparison of one or several sets of outputs with their reference.
 struct Comparison {
@@ -104,15 +101,14 @@ class Yardstick {
  private:
   friend class Reference;
   Program program_;
-  // The same with the operands of normalizations open to noise, which are listed beside it.
-  std::optional<Program> open_;
-  std::unordered_set<std::string> operands_;
   // Values that are only shapes in the making: rounding them would change extents, which no
   // converter does.
   std::unordered_set<std::string> exact_;
-  // Of the program that is run with noise: the nodes that round nothing, the ones with floating-point
-  // attributes in file order, and whether any may jump.
-  std::unordered_set<const Node*> quiet_;
+  // The nodes that round nothing; windows; the operands of reductions that no noise has reached
+  // before, by position; the nodes with floating-point attributes in file order; and whether any
+  // may jump.
+  std::unordered_set<const Node*> quiet_, windows_;
+  std::unordered_map<const Node*, std::vector<size_t>> open_;
   std::vector<NodePtr> with_attributes_;
   bool may_jump_ = false;
   std::shared_ptr<LastSpread> last_;
@@ -128,6 +124,12 @@ class Reference {
   Comparison Compare(const std::vector<Tensor>& others);
   // Is every element of them a finite number?
   bool finite() const;
+  // Does `c` say something of inputs that were not asked for? NaN against a number does not where
+  // the source has left the domain of an operator itself, or where the inputs are not `moderate`
+  // and overflow: 0 * NaN is NaN, and the padding that another spelling skips is not.
+  bool Tells(const Comparison& c, bool moderate) const {
+    return !c.finite_mismatch || (moderate && finite());
+  }
   // The bound of element i of output o as known now; infinity when masked.
   double Bound(size_t o, int64_t i) const;
 

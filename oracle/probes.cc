@@ -23,7 +23,6 @@ const ProbeKind kKinds[kProbeKinds] = {
     {0, 0, Corner::kZeros, 2, 1},      {1, 0, Corner::kEqual, 4, 2},
     {1000, 0, Corner::kNone, 2, 100},  {3, 0, Corner::kPositive, 5, 3},
 };
-constexpr double kModerate = 3;
 
 void Bend(Tensor& t, const ProbeKind& kind, int64_t integers, Choices& choices) {
   if (t.dtype() == DType::kString || t.dtype() == DType::kBool) return;

@@ -10,6 +10,9 @@
 
 namespace assay {
 
+// Standard normal inputs scaled by no more than this are moderate.
+inline constexpr double kModerate = 3;
+
 struct Probe {
   std::vector<Tensor> inputs;  // in the order of RequiredInputs()
   // Large inputs overflow in one form of a computation and not in another: where this is false, NaN

@@ -90,17 +90,11 @@ void SnapPool::Impl::AddComputed(int value) {
   Tensor real = forms->Real(value);
   int depth = std::min(forms->Depth(value), kMostDepth);
   std::vector<double> numbers = Numbers(real);
-  // What the operations themselves lose in the element type: by trying.
+  // What the operations themselves lose, where they cancel too.
   std::vector<double> extra;
-  if (depth > 0) {
-    Tensor native = forms->Native(value);
-    if (native.defined() && native.size() == real.size()) {
-      extra.resize(numbers.size());
-      for (size_t i = 0; i < extra.size(); ++i)
-        extra[i] = 2 * std::fabs(native.AsDouble(static_cast<int64_t>(i)) - numbers[i]);
-      if (!Finite(extra)) extra.clear();
-    }
-  }
+  if (depth > 0) extra = forms->Spread(value);
+  for (double& x : extra) x *= kSafety;
+  if (!Finite(extra)) extra.clear();
   AddVector(EntryKind::kComputed, value, std::move(numbers), depth > 0 ? depth + kOwnRounding : 0,
             {}, std::move(extra));
 }

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
+#include "interp/op_spec.h"
 #include "interp/text.h"
 
 namespace assay {
@@ -185,6 +187,58 @@ TEST(Metric, KnowsWhatANormalizationRoundsInside) {
   Reference reference = *yardstick.Measure({x});
   Comparison c = CompareTarget(reference, *Program::Compile(target), {x});
   EXPECT_FALSE(c.beyond()) << c.note;
+}
+
+// Terms that cancel leave what rounding makes of them, and another order of the same terms leaves
+// other rest.
+TEST(Metric, KnowsWhatAReductionRoundsInside) {
+  const struct {
+    const char *source, *target;
+  } kCases[] = {
+      // A matrix without an inverse.
+      {"graph(double[3,4,4] x) -> (y) { y = Det(x) }",
+       "graph(double[3,4,4] x) -> (y) { i = int64[4] {3, 2, 1, 0} r = Gather(x, i) {axis=2} y = "
+       "Det(r) }"},
+      // A trace of 0.
+      {"graph(double[3,4,4] x) -> (y) { y = Einsum(x) {equation=\"bii->b\"} }",
+       "graph(double[3,4,4] x) -> (y) { i = int64[4] {2, 0, 3, 1} r = Gather(x, i) {axis=1} "
+       "s = Gather(r, i) {axis=2} y = Einsum(s) {equation=\"bii->b\"} }"},
+  };
+  Tensor x = Tensor::Make(DType::kDouble, {3, 4, 4}).value();
+  for (int64_t i = 0; i < x.size(); ++i) x.Set(i, 0.1 * static_cast<double>(i % 16 + i / 16 + 1));
+  for (int64_t b = 0; b < 3; ++b)
+    x.Set(b * 16 + 15, -(x.AsDouble(b * 16) + x.AsDouble(b * 16 + 5) + x.AsDouble(b * 16 + 10)));
+  for (const auto& k : kCases) {
+    Model source = *ParseText(k.source), target = *ParseText(k.target);
+    Yardstick yardstick = *Yardstick::Of(source);
+    Reference reference = *yardstick.Measure({x});
+    Comparison c = CompareTarget(reference, *Program::Compile(target), {x});
+    EXPECT_GT(c.max_abs, 0);
+    EXPECT_FALSE(c.beyond()) << k.source << " " << c.note;
+  }
+}
+
+// The function bodies that ONNX gives for windows compute in float: no double is nearer to them
+// than a float.
+TEST(Metric, KnowsThatWindowsComputeInFloat) {
+  std::set<std::string> windows;
+  for (const OpSpec& row : AllOps()) {
+    if (IsWindow(row)) windows.insert(row.name);
+  }
+  EXPECT_EQ(windows, (std::set<std::string>{"BlackmanWindow", "HammingWindow", "HannWindow"}));
+  Model source = *ParseText(
+      "opset 17 graph(float[1] x) -> (double[8] y) { n = int32[] {8} y = HammingWindow(n) "
+      "{periodic=0, output_datatype=11} }");
+  auto folded = [&](double shift) {
+    Tensor w =
+        assay::Run(source, {Tensor::Floats({1}, {0})}, {.store = Store::kDouble})->outputs[0];
+    for (int64_t i = 0; i < w.size(); ++i) w.Set(i, w.AsDouble(i) + shift);
+    return w;
+  };
+  Yardstick yardstick = *Yardstick::Of(source);
+  Reference reference = *yardstick.Measure({Tensor::Floats({1}, {0})});
+  EXPECT_FALSE(reference.Compare({folded(2e-8)}).beyond());
+  EXPECT_TRUE(reference.Compare({folded(2e-5)}).beyond());
 }
 
 }  // namespace

@@ -92,6 +92,25 @@ TEST(Verify, SameOptionsSameBytes) {
   EXPECT_EQ(first, VerificationJson(*Verify(source, target, options)));
 }
 
+// Where the source leaves the domain of an operator, one spelling multiplies NaN by the 0 of a
+// padding that another skips.
+TEST(Verify, NanOutsideADomainAccusesNobody) {
+  Model source = *ParseText(
+      "graph(float[] s, float[1,1,1,1] x) -> (y) { r = Sqrt(s) w = Sub(r, x) b = float[1] {0.5} "
+      "y = Conv(x, w, b) {pads=[2,0,0,0]} }");
+  Model target = *ParseText(
+      "graph(float[] s, float[1,1,1,1] x) -> (y) { r = Sqrt(s) w = Sub(r, x) b = float[1] {0.5} "
+      "p = int64[8] {0, 0, 2, 0, 0, 0, 0, 0} q = Pad(x, p) y = Conv(q, w, b) }");
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    VerifyOptions options;
+    options.seed = seed;
+    options.measure_time = false;
+    Result<Verification> v = Verify(source, target, options);
+    ASSERT_TRUE(v.ok()) << v.error().ToString();
+    EXPECT_EQ(v->verdict, Verdict::kEquivalent) << v->error.note;
+  }
+}
+
 TEST(Verify, TargetThatDoesNotParseIsAnError) {
   Model source = *ParseText(kCases[0].source);
   Model target = source;
