@@ -17,7 +17,7 @@ void DepthwisePlane(const ConvExtents& s, const U* x, const U* w, U* y) {
     U factor = w[tap];
     U* out = y + to;
     const U* in = x + from;
-    for (int64_t o = 0; o < n; ++o) out[o] += factor * in[o * stride];
+    for (int64_t o = 0; o < n; ++o) out[o] = MultiplyAdd(factor, in[o * stride], out[o]);
   });
 }
 
@@ -31,7 +31,12 @@ void ConvolveDepthwise(const ConvExtents& s, const T* x, const T* w, const T* st
   bool padded = PaddedPlane<U>::Fits(s.axes);
   // Infinite bounds leave everything as it is.
   const U lo = bounds ? U(bounds->lo) : -std::numeric_limits<U>::infinity(), hi = bounds ? U(bounds->hi) : -lo;
-  auto bound = [lo, hi](U v, int64_t) { return ScalarMin(ScalarMax(v, lo), hi); };
+  auto bound = [lo, hi](auto v, int64_t) {
+    if constexpr (std::is_same_v<decltype(v), U>)
+      return ScalarMin(ScalarMax(v, lo), hi);
+    else
+      return Bounded(v, lo, hi);
+  };
   ParallelRanges(s.maps, grain, [=, &s](int64_t begin, int64_t end) {
     std::optional<PaddedPlane<U>> copy;
     if (padded) copy.emplace(s.axes, U(0));
@@ -43,7 +48,7 @@ void ConvolveDepthwise(const ConvExtents& s, const T* x, const T* w, const T* st
       if (copy) {
         auto same = [](U v) { return v; };
         copy->Copy(plane, same);
-        copy->Windows(first, [weights](auto sum, size_t tap, auto v) { return sum + weights[tap] * v; }, bound, out);
+        copy->Windows(first, [weights](auto sum, size_t tap, auto v) { return MultiplyAdd(weights[tap], v, sum); }, bound, out);
       } else {
         std::fill_n(out, s.out_size, first);
         DepthwisePlane(s, plane, weights, out);

@@ -4,10 +4,6 @@
 
 #include "interp/kernels_vector.h"
 
-#ifdef __FMA__
-#include <immintrin.h>
-#endif
-
 namespace assay {
 namespace {
 
@@ -16,17 +12,6 @@ constexpr int kRows = kPanelRows;
 // Rows of a that stay in the second-level cache while the panels pass.
 constexpr int64_t kBlockRows = 96;
 constexpr int64_t kSecondLevelBytes = 512 << 10;
-
-// a * b + c, rounded once where the processor can.
-#ifdef __FMA__
-inline __m256 MultiplyAdd(float a, __m256 b, __m256 c) { return _mm256_fmadd_ps(_mm256_set1_ps(a), b, c); }
-inline __m256d MultiplyAdd(double a, __m256d b, __m256d c) { return _mm256_fmadd_pd(_mm256_set1_pd(a), b, c); }
-#else
-template <class T>
-Vector<T> MultiplyAdd(T a, Vector<T> b, Vector<T> c) {
-  return a * b + c;
-}
-#endif
 
 // kHeight rows of c by kVectors vectors of columns. Row p of b lies at b + p * b_stride.
 template <class T, int kHeight, int kVectors>
@@ -52,14 +37,10 @@ void Block(const PanelRows<T>& rows, const T* b, int64_t b_stride, int64_t k) {
     }
   }
   if (rows.bounded) {
-    Vector<T> lo = FillVector(rows.lo), hi = FillVector(rows.hi);
 #pragma GCC unroll 6
     for (int r = 0; r < kHeight; ++r) {
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) {
-        Vector<T> larger = sum[r][v] < lo ? lo : sum[r][v];
-        sum[r][v] = hi < larger ? hi : larger;
-      }
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = Bounded(sum[r][v], rows.lo, rows.hi);
     }
   }
 #pragma GCC unroll 6

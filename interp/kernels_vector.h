@@ -5,6 +5,10 @@
 #include <cstdint>
 #include <cstring>
 
+#ifdef __FMA__
+#include <immintrin.h>
+#endif
+
 namespace assay {
 
 template <class T>
@@ -40,6 +44,25 @@ inline T MultiplyAdd(T a, T b, T c) {
 #else
   return a * b + c;
 #endif
+}
+// The same of vectors.
+#ifdef __FMA__
+inline Vector<float> MultiplyAdd(float a, Vector<float> b, Vector<float> c) { return _mm256_fmadd_ps(_mm256_set1_ps(a), b, c); }
+inline Vector<double> MultiplyAdd(double a, Vector<double> b, Vector<double> c) {
+  return _mm256_fmadd_pd(_mm256_set1_pd(a), b, c);
+}
+#else
+template <class T>
+inline Vector<T> MultiplyAdd(T a, Vector<T> b, Vector<T> c) {
+  return a * b + c;
+}
+#endif
+
+// min(max(x, lo), hi), a NaN left as it is.
+template <class T>
+inline Vector<T> Bounded(Vector<T> x, T lo, T hi) {
+  Vector<T> lows = FillVector(lo), highs = FillVector(hi), larger = x < lows ? lows : x;
+  return highs < larger ? highs : larger;
 }
 
 }  // namespace assay

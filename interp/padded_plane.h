@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "interp/kernels_vector.h"
@@ -45,8 +46,9 @@ class PaddedPlane {
       int64_t count = (columns_.in - first + columns_.stride - 1) / columns_.stride;
       runs_.push_back({first, column % columns_.stride * phase_ + at, std::clamp<int64_t>(width_ - at, 0, count)});
     }
-    copy_.assign(static_cast<size_t>(phase_ * rows_.stride * columns_.stride), padding);
-    folded_.resize(static_cast<size_t>(rows_.out * width_));
+    // The last vector may read and write beyond.
+    copy_.assign(static_cast<size_t>(phase_ * rows_.stride * columns_.stride + kLanes<U>), padding);
+    folded_.resize(static_cast<size_t>(rows_.out * width_ + kLanes<U>));
   }
 
   // The plane that the windows read next: convert(x[i]).
@@ -59,37 +61,78 @@ class PaddedPlane {
   }
 
   // y[o] = finish(the fold over the taps of window o, o), where a tap makes `sum` fold(sum, tap, x), beginning with
-  // `first`. `fold` is called for single elements and for vectors of them.
+  // `first`. Both are called for single elements and for vectors of them, of outputs from o on.
   template <class Y, class Fold, class Finish>
   void Windows(U first, Fold&& fold, Finish&& finish, Y* y) {
-    constexpr int64_t kWide = 4 * kLanes<U>;
-    int64_t n = rows_.out * width_, i = 0;
-    for (; i + kWide <= n; i += kWide) FoldTaps<4>(first, fold, i);
-    for (; i + kLanes<U> <= n; i += kLanes<U>) FoldTaps<1>(first, fold, i);
-    for (; i < n; ++i) {
-      U sum = first;
-      for (size_t tap = 0; tap < offsets_.size(); ++tap) sum = fold(sum, tap, copy_[static_cast<size_t>(offsets_[tap] + i)]);
-      folded_[static_cast<size_t>(i)] = sum;
-    }
-    const U* line = folded_.data();
-    for (int64_t row = 0, o = 0; row < rows_.out; ++row, line += width_) {
-      for (int64_t j = 0; j < columns_.out; ++j, ++o) y[o] = static_cast<Y>(finish(line[j], o));
+    if (columns_.out < kLanes<U>) return NarrowWindows(first, fold, finish, y);
+    const int64_t last = columns_.out - kLanes<U>;  // where the last vector of a line begins: it may overlap the one before
+    for (int64_t row = 0; row < rows_.out; ++row) {
+      const int64_t line = row * width_, o = row * columns_.out;
+      // kVectors of them, `step` columns apart.
+      auto vectors = [&]<int kVectors>(int64_t j, int64_t step) {
+        Vector<U> sums[kVectors];
+        FoldTaps(first, fold, line + j, step, sums);
+#pragma GCC unroll 4
+        for (int64_t v = 0; v < kVectors; ++v, j += step) StoreAs(y + o + j, finish(sums[v], o + j));
+      };
+      int64_t j = 0;
+      for (; j + 3 * kLanes<U> <= last; j += 4 * kLanes<U>) vectors.template operator()<4>(j, kLanes<U>);
+      for (; j + kLanes<U> <= last; j += 2 * kLanes<U>) vectors.template operator()<2>(j, kLanes<U>);
+      if (j < last)
+        vectors.template operator()<2>(j, last - j);
+      else if (j < columns_.out)
+        vectors.template operator()<1>(last, 0);
     }
   }
 
  private:
+  // Of lines shorter than a vector: as one, with the columns between them.
+  template <class Y, class Fold, class Finish>
+  void NarrowWindows(U first, Fold& fold, Finish& finish, Y* y) {
+    int64_t n = rows_.out * width_, i = 0;
+    auto vectors = [&]<int kVectors>() {
+      Vector<U> sums[kVectors];
+      FoldTaps(first, fold, i, kLanes<U>, sums);
+      for (int64_t v = 0; v < kVectors; ++v, i += kLanes<U>) StoreVector(folded_.data() + i, sums[v]);
+    };
+    while (i + 4 * kLanes<U> <= n) vectors.template operator()<4>();
+    while (i < n) vectors.template operator()<1>();
+    // What a vector holds beyond its line is overwritten by the next one's.
+    const U* line = folded_.data();
+    int64_t all = rows_.out * columns_.out;
+    for (int64_t o = 0; o < all; o += columns_.out, line += width_) {
+      if (o + kLanes<U> <= all) {
+        StoreAs(y + o, finish(LoadVector(line), o));
+        continue;
+      }
+      for (int64_t j = 0; j < columns_.out; ++j) y[o + j] = static_cast<Y>(finish(line[j], o + j));
+    }
+  }
+
+  // The vectors of windows at places i, i + step, ..
   template <int kVectors, class Fold>
-  void FoldTaps(U first, Fold& fold, int64_t i) {
+  void FoldTaps(U first, Fold& fold, int64_t i, int64_t step, Vector<U> (&sums)[kVectors]) const {
     Vector<U> sum[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sum[v] = FillVector(first);
     for (size_t tap = 0; tap < offsets_.size(); ++tap) {
       const U* in = copy_.data() + offsets_[tap] + i;
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[v] = fold(sum[v], tap, LoadVector(in + v * kLanes<U>));
+      for (int v = 0; v < kVectors; ++v) sum[v] = fold(sum[v], tap, LoadVector(in + v * step));
     }
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) StoreVector(folded_.data() + i + v * kLanes<U>, sum[v]);
+    for (int v = 0; v < kVectors; ++v) sums[v] = sum[v];
+  }
+
+  template <class Y>
+  static void StoreAs(Y* to, Vector<U> v) {
+    if constexpr (std::is_same_v<Y, U>) {
+      StoreVector(to, v);
+    } else {
+      typedef Y Converted __attribute__((vector_size(kLanes<U> * sizeof(Y))));
+      Converted converted = __builtin_convertvector(v, Converted);
+      std::memcpy(to, &converted, sizeof(converted));
+    }
   }
 
   // Where tap (i, j) of the first output lies in the copy.

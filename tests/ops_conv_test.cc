@@ -135,9 +135,10 @@ struct LargeConv {
 LargeConv DrawLarge(Choices& choices) {
   LargeConv k;
   int64_t axes = choices.Between(1, 3), most = axes == 1 ? 600 : axes == 2 ? 24 : 8;
-  k.group = choices.Chance(0.2) ? 2 : 1;
-  k.x = {choices.Between(1, 2), k.group * choices.Between(1, 24)};
-  k.w = {k.group * choices.Between(1, 56), k.x[1] / k.group};
+  bool depthwise = choices.Chance(0.25);
+  k.group = depthwise ? choices.Between(8, 40) : choices.Chance(0.25) ? 2 : 1;
+  k.x = {choices.Between(1, 2), k.group * (depthwise ? 1 : choices.Between(1, 24))};
+  k.w = {k.group * (depthwise ? choices.Between(1, 2) : choices.Between(1, 56)), k.x[1] / k.group};
   std::vector<int64_t> end;
   for (int64_t i = 0; i < axes; ++i) {
     k.x.push_back(choices.Between(1, most));
@@ -198,7 +199,7 @@ std::vector<double> Formula(const LargeConv& k, const Tensor& x, const Tensor& w
 TEST(Conv, IsExactOnIntegersOfEveryGeometry) {
   FieldContext context(9, {});
   FieldScope scope(&context);
-  for (uint64_t seed = 0; seed < 40; ++seed) {
+  for (uint64_t seed = 0; seed < 60; ++seed) {
     Choices choices(seed);
     LargeConv k = DrawLarge(choices);
     SCOPED_TRACE(seed);
@@ -351,6 +352,26 @@ TEST(MaxPool, FindsTheSameMaximaWithAndWithoutIndices) {
       double a = values.AsDouble(k), b = placed.AsDouble(k);
       ASSERT_TRUE(a == b || (a != a && b != b)) << "case " << i << " at " << k << ": " << a << ", " << b;
     }
+  }
+}
+
+// Few windows are walked line by line, many through a padded copy: a plane among others pools as it does alone.
+TEST(Pools, GiveOnePlaneTheSameBitsAsMany) {
+  Choices choices(9);
+  for (int i = 0; i < 90; ++i) {
+    const char* op = i % 3 == 0 ? "MaxPool" : i % 3 == 1 ? "AveragePool" : "LpPool";
+    int64_t planes = 600, height = choices.Between(3, 9), width = choices.Between(3, 40);
+    std::vector<int64_t> kernel = {choices.Between(1, 3), choices.Between(1, 3)}, strides = {choices.Between(1, 2), choices.Between(1, 3)};
+    std::vector<int64_t> pads = {kernel[0] / 2, kernel[1] / 2, kernel[0] - 1, kernel[1] - 1};
+    Attributes attrs = {{"kernel_shape", kernel, {}}, {"strides", strides, {}}, {"pads", pads, {}}};
+    if (op[0] == 'L') attrs.push_back({"p", choices.Between(1, 3), {}});
+    if (op[0] == 'A') attrs.push_back({"count_include_pad", choices.Between(0, 1), {}});
+    Tensor x = Drawn(choices, {1, planes, height, width}), one = Tensor::Make(DType::kFloat, {1, 1, height, width}).value();
+    int64_t plane = choices.Between(0, planes - 1), size = height * width;
+    std::copy_n(x.data<float>() + plane * size, size, one.mutable_data<float>());
+    Tensor all = Eval(op, {x}, attrs).value()[0], alone = Eval(op, {one}, attrs).value()[0];
+    for (int64_t k = 0; k < alone.size(); ++k)
+      ASSERT_EQ(all.data<float>()[plane * alone.size() + k], alone.data<float>()[k]) << op << ", case " << i << " at " << k;
   }
 }
 

@@ -71,7 +71,7 @@ void MaxPlane(const Windows& windows, const T* x, const std::vector<TapLine>& li
     copy->Copy(x, [](T v) { return v; });
     // The first NaN wins, as with Exceeds.
     auto larger = [](auto best, size_t, auto v) { return (best < v) | ((v != v) & (best == best)) ? v : best; };
-    copy->Windows(kNone<T>, larger, [](T best, int64_t) { return best; }, y);
+    copy->Windows(kNone<T>, larger, [](auto best, int64_t) { return best; }, y);
   } else {
     int64_t stride = windows.axes().back().stride;
     std::fill(y, y + windows.size(), kNone<T>);
@@ -177,6 +177,19 @@ void SumLines(const Windows& windows, const std::vector<TapLine>& lines, const T
   for (int64_t w = 0; w < windows.size(); ++w) y[w] = static_cast<T>(finish(sums[static_cast<size_t>(w)], w));
 }
 
+// `finish` for vectors too: lane by lane where it knows single sums alone.
+template <class W, class Finish>
+auto Lanewise(const Finish& finish) {
+  return [&finish](auto sum, int64_t o) {
+    if constexpr (std::is_invocable_v<Finish, decltype(sum), int64_t>) {
+      return finish(sum, o);
+    } else {
+      for (int64_t i = 0; i < kLanes<W>; ++i) sum[i] = finish(sum[i], o + i);
+      return sum;
+    }
+  };
+}
+
 // The same on every plane, where term(0) is 0.
 template <class T, class Term, class Finish>
 void Accumulate(const KernelContext& c, const Windows& windows, T* y, Term&& term,
@@ -196,7 +209,7 @@ void Accumulate(const KernelContext& c, const Windows& windows, T* y, Term&& ter
       T* to = y + plane * windows.size();
       if (!copy) return SumLines(windows, lines, from, to, term, finish);
       copy->Copy(from, [&](T v) { return term(static_cast<W>(v)); });
-      copy->Windows(W(0), [](auto sum, size_t, auto v) { return sum + v; }, finish, to);
+      copy->Windows(W(0), [](auto sum, size_t, auto v) { return sum + v; }, Lanewise<W>(finish), to);
     });
   }
 }
@@ -216,9 +229,14 @@ Status EvalAverage(KernelContext& c) {
       bool again = w > 0 && count == std::max<int64_t>(windows->Count(w - 1, with_pads), 1);
       divisor.push_back(again ? divisor.back() : kIsFp<T> ? W(1) / W(count) : W(count));
     }
-    auto finish = [&](W sum, int64_t w) {
-      const W& d = divisor[static_cast<size_t>(w)];
-      return kIsFp<T> ? sum * d : sum / d;
+    auto finish = [&divisor](auto sum, int64_t w) {
+      const W* d = divisor.data() + w;
+      if constexpr (kIsFp<T>)
+        return sum * *d;
+      else if constexpr (std::is_same_v<decltype(sum), W>)
+        return sum / *d;
+      else
+        return sum / LoadVector(d);
     };
     Accumulate<T>(
         c, *windows, y->mutable_data<T>(), [](W x) { return x; }, finish);
