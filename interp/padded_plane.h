@@ -68,16 +68,20 @@ class PaddedPlane {
     const int64_t last = columns_.out - kLanes<U>;  // where the last vector of a line begins: it may overlap the one before
     for (int64_t row = 0; row < rows_.out; ++row) {
       const int64_t line = row * width_, o = row * columns_.out;
-      auto vectors = [&]<int kVectors>(int64_t j) {
+      // kVectors of them, `step` columns apart.
+      auto vectors = [&]<int kVectors>(int64_t j, int64_t step) {
         Vector<U> sums[kVectors];
-        FoldTaps(first, fold, line + j, sums);
+        FoldTaps(first, fold, line + j, step, sums);
 #pragma GCC unroll 4
-        for (int64_t v = 0; v < kVectors; ++v, j += kLanes<U>) StoreAs(y + o + j, finish(sums[v], o + j));
+        for (int64_t v = 0; v < kVectors; ++v, j += step) StoreAs(y + o + j, finish(sums[v], o + j));
       };
       int64_t j = 0;
-      for (; j + 3 * kLanes<U> <= last; j += 4 * kLanes<U>) vectors.template operator()<4>(j);
-      for (; j + kLanes<U> <= last; j += 2 * kLanes<U>) vectors.template operator()<2>(j);
-      if (j < columns_.out) vectors.template operator()<1>(last);
+      for (; j + 3 * kLanes<U> <= last; j += 4 * kLanes<U>) vectors.template operator()<4>(j, kLanes<U>);
+      for (; j + kLanes<U> <= last; j += 2 * kLanes<U>) vectors.template operator()<2>(j, kLanes<U>);
+      if (j < last)
+        vectors.template operator()<2>(j, last - j);
+      else if (j < columns_.out)
+        vectors.template operator()<1>(last, 0);
     }
   }
 
@@ -88,7 +92,7 @@ class PaddedPlane {
     int64_t n = rows_.out * width_, i = 0;
     auto vectors = [&]<int kVectors>() {
       Vector<U> sums[kVectors];
-      FoldTaps(first, fold, i, sums);
+      FoldTaps(first, fold, i, kLanes<U>, sums);
       for (int64_t v = 0; v < kVectors; ++v, i += kLanes<U>) StoreVector(folded_.data() + i, sums[v]);
     };
     while (i + 4 * kLanes<U> <= n) vectors.template operator()<4>();
@@ -105,16 +109,16 @@ class PaddedPlane {
     }
   }
 
-  // The vectors of windows from place i on.
+  // The vectors of windows at places i, i + step, ..
   template <int kVectors, class Fold>
-  void FoldTaps(U first, Fold& fold, int64_t i, Vector<U> (&sums)[kVectors]) const {
+  void FoldTaps(U first, Fold& fold, int64_t i, int64_t step, Vector<U> (&sums)[kVectors]) const {
     Vector<U> sum[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sum[v] = FillVector(first);
     for (size_t tap = 0; tap < offsets_.size(); ++tap) {
       const U* in = copy_.data() + offsets_[tap] + i;
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[v] = fold(sum[v], tap, LoadVector(in + v * kLanes<U>));
+      for (int v = 0; v < kVectors; ++v) sum[v] = fold(sum[v], tap, LoadVector(in + v * step));
     }
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sums[v] = sum[v];

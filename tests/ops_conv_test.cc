@@ -135,9 +135,10 @@ struct LargeConv {
 LargeConv DrawLarge(Choices& choices) {
   LargeConv k;
   int64_t axes = choices.Between(1, 3), most = axes == 1 ? 600 : axes == 2 ? 24 : 8;
-  k.group = choices.Chance(0.2) ? 2 : 1;
-  k.x = {choices.Between(1, 2), k.group * choices.Between(1, 24)};
-  k.w = {k.group * choices.Between(1, 56), k.x[1] / k.group};
+  bool depthwise = choices.Chance(0.25);
+  k.group = depthwise ? choices.Between(8, 40) : choices.Chance(0.25) ? 2 : 1;
+  k.x = {choices.Between(1, 2), k.group * (depthwise ? 1 : choices.Between(1, 24))};
+  k.w = {k.group * (depthwise ? choices.Between(1, 2) : choices.Between(1, 56)), k.x[1] / k.group};
   std::vector<int64_t> end;
   for (int64_t i = 0; i < axes; ++i) {
     k.x.push_back(choices.Between(1, most));
@@ -198,7 +199,7 @@ std::vector<double> Formula(const LargeConv& k, const Tensor& x, const Tensor& w
 TEST(Conv, IsExactOnIntegersOfEveryGeometry) {
   FieldContext context(9, {});
   FieldScope scope(&context);
-  for (uint64_t seed = 0; seed < 40; ++seed) {
+  for (uint64_t seed = 0; seed < 60; ++seed) {
     Choices choices(seed);
     LargeConv k = DrawLarge(choices);
     SCOPED_TRACE(seed);

@@ -69,8 +69,8 @@ void MaxPlane(const Windows& windows, const T* x, const std::vector<TapLine>& li
               std::optional<PaddedPlane<T>>& copy, T* y) {
   if (copy) {
     copy->Copy(x, [](T v) { return v; });
-    // The first NaN wins, as with Exceeds.
-    auto larger = [](auto best, size_t, auto v) { return (best < v) | ((v != v) & (best == best)) ? v : best; };
+    // A NaN wins.
+    auto larger = [](auto best, size_t, auto v) { return (best < v) | (v != v) ? v : best; };
     copy->Windows(kNone<T>, larger, [](auto best, int64_t) { return best; }, y);
   } else {
     int64_t stride = windows.axes().back().stride;
