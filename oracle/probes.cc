@@ -66,24 +66,47 @@ ProbeKind DrawKind(Choices& choices) {
 
 }  // namespace
 
-Result<Probe> MakeProbe(const Model& model, int k, uint64_t seed, int64_t integers_below) {
+Result<Probe> MakeProbe(const Model& model, int k, uint64_t seed, const ProbeRange& range) {
   const ProbeKind& kind = kKinds[static_cast<size_t>(std::max(k, 0)) % kProbeKinds];
   seed = MixSeeds(seed, static_cast<uint64_t>(k));
   Probe probe;
-  probe.inputs = TRY(RandomInputs(model, seed, kind.extent));
+  probe.inputs = TRY(RandomInputs(model, seed, range.extent > 0 ? range.extent : kind.extent));
   probe.moderate = k >= kProbeKinds || kind.scale <= kModerate;
   Choices choices(MixSeeds(seed, 77));
-  int64_t integers = integers_below > 0 ? std::min(kind.integers, integers_below) : kind.integers;
+  auto below = [&](int64_t integers) {
+    return range.integers_below > 0 ? std::min(integers, range.integers_below) : integers;
+  };
   for (Tensor& t : probe.inputs) {
     if (k < kProbeKinds) {
-      Bend(t, kind, integers, choices);
+      Bend(t, kind, below(kind.integers), choices);
       continue;
     }
     ProbeKind own = DrawKind(choices);
     probe.moderate = probe.moderate && std::fabs(own.scale) <= kModerate;
-    Bend(t, own, integers_below > 0 ? std::min(own.integers, integers_below) : own.integers, choices);
+    Bend(t, own, below(own.integers), choices);
   }
   return probe;
+}
+
+Result<MeasuredProbe> MeasureProbe(const Yardstick& yardstick, int k, uint64_t seed,
+                                   const MetricOptions& options) {
+  constexpr ProbeRange kRanges[] = {{}, {2}, {1}, {0, 8}, {2, 8}, {1, 8}};
+  const Model& model = yardstick.program().model();
+  auto measured = [&](const ProbeRange& range) -> Result<MeasuredProbe> {
+    Probe probe = TRY(MakeProbe(model, k, seed, range));
+    Reference reference = TRY(yardstick.Measure(probe.inputs, options));
+    return MeasuredProbe{std::move(probe), std::move(reference)};
+  };
+  std::vector<ValueInfo> inputs = model.graph.RequiredInputs();
+  bool open = std::any_of(inputs.begin(), inputs.end(), [](const ValueInfo& v) {
+    return v.shape && std::any_of(v.shape->begin(), v.shape->end(),
+                                  [](const DimDecl& d) { return d.value < 0; });
+  });
+  Result<MeasuredProbe> at = measured(kRanges[0]);
+  for (const ProbeRange* r = kRanges + 1; !at.ok() && r != std::end(kRanges); ++r) {
+    if (open || r->extent == 0) at = measured(*r);
+  }
+  return at;
 }
 
 }  // namespace assay

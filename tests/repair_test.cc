@@ -111,6 +111,31 @@ TEST(Verify, NanOutsideADomainAccusesNobody) {
   }
 }
 
+// An index that large integers leave: the corners take small ones too.
+TEST(Verify, TriesSmallIndicesWhereLargeOnesFallOutside) {
+  Model source =
+      *ParseText("graph(float[2,3] x, int64[40] i) -> (y) { y = Gather(x, i) {axis=0} }");
+  Model target = *ParseText(
+      "graph(float[2,3] x, int64[40] i) -> (y) { a = Gather(x, i) {axis=0} y = Neg(a) }");
+  VerifyOptions options;
+  options.measure_time = false;
+  Verification v = *Verify(source, target, options);
+  EXPECT_EQ(v.verdict, Verdict::kDifferent);
+  EXPECT_GT(v.error.samples, 0) << VerificationText(v);
+}
+
+// Constant indices that ask for longer axes than the probes have by themselves.
+TEST(Verify, TriesLongAxesWhereShortOnesDoNotRun) {
+  Model source =
+      *ParseText("graph(float[N,2] x) -> (y) { i = int64[2] {6, 0} y = Gather(x, i) {axis=0} }");
+  Model target = *ParseText(
+      "graph(float[N,2] x) -> (y) { i = int64[2] {6, 0} a = Gather(x, i) {axis=0} y = Transpose(a) "
+      "}");
+  VerifyOptions options;
+  options.measure_time = false;
+  EXPECT_EQ(Verify(source, target, options)->verdict, Verdict::kDifferent);
+}
+
 TEST(Verify, TargetThatDoesNotParseIsAnError) {
   Model source = *ParseText(kCases[0].source);
   Model target = source;
