@@ -8,6 +8,7 @@
 #include "interp/functions.h"
 #include "interp/kernels_parallel.h"
 #include "oracle/doubt.h"
+#include "oracle/latent.h"
 #include "oracle/metric.h"
 #include "oracle/probes.h"
 #include "oracle/repair_search.h"
@@ -278,7 +279,8 @@ Status Verifier::Localize() {
   if (v_.verdict == Verdict::kUndecided) {
     bool local = found->equal && !found->steps.empty() &&
                  std::all_of(found->steps.begin(), found->steps.end(),
-                             [](const Healed& h) { return h.local; });
+                             [](const Healed& h) { return h.local; }) &&
+                 ShowsInPlace(target_, found->fixed, options_.seed, options_.limits);
     v_.verdict = local ? Verdict::kDifferent : (v_.error.samples > 0 ? Verdict::kEquivalent : Verdict::kUndecided);
     if (!local) v_.differences.clear();
     if (!local && v_.error.samples > 0) {

@@ -111,6 +111,23 @@ TEST(Verify, NanOutsideADomainAccusesNobody) {
   }
 }
 
+// The bias of a recurrent layer is the sum of two halves; which of them holds it is another
+// constant, and no difference.
+TEST(Verify, AConstantThatChangesNothingInPlaceIsNotLatent) {
+  const char* model =
+      "graph(float[1,1,3] x) -> (y) { w = float[1,2,3] random(1) r = float[1,2,2] random(2) "
+      "b = float[1,4] {%s} h = RNN(x, w, r, b) z = float[] {0} y = Mul(h, z) }";
+  auto with = [&](const char* bias) {
+    std::string text = model;
+    return *ParseText(text.replace(text.find("%s"), 2, bias));
+  };
+  Model source = with("0.73945165, 0.05598962, -0.9049724, 0.81216717");
+  VerifyOptions options;
+  options.measure_time = false;
+  Verification same = *Verify(source, with("-0.16552073, 0.8681568, 0, 0"), options);
+  EXPECT_EQ(same.verdict, Verdict::kEquivalent) << VerificationText(same);
+}
+
 // An index that large integers leave: the corners take small ones too.
 TEST(Verify, TriesSmallIndicesWhereLargeOnesFallOutside) {
   Model source =
