@@ -88,24 +88,31 @@ Result<Probe> MakeProbe(const Model& model, int k, uint64_t seed, const ProbeRan
   return probe;
 }
 
+bool HasSymbols(const Graph& g) {
+  std::vector<ValueInfo> inputs = g.RequiredInputs();
+  return std::any_of(inputs.begin(), inputs.end(), [](const ValueInfo& v) {
+    return v.shape && std::any_of(v.shape->begin(), v.shape->end(),
+                                  [](const DimDecl& d) { return d.value < 0; });
+  });
+}
+
 Result<MeasuredProbe> MeasureProbe(const Yardstick& yardstick, int k, uint64_t seed,
                                    const MetricOptions& options) {
-  constexpr ProbeRange kRanges[] = {{}, {2}, {1}, {0, 8}, {2, 8}, {1, 8}};
   const Model& model = yardstick.program().model();
   auto measured = [&](const ProbeRange& range) -> Result<MeasuredProbe> {
     Probe probe = TRY(MakeProbe(model, k, seed, range));
     Reference reference = TRY(yardstick.Measure(probe.inputs, options));
     return MeasuredProbe{std::move(probe), std::move(reference)};
   };
-  std::vector<ValueInfo> inputs = model.graph.RequiredInputs();
-  bool open = std::any_of(inputs.begin(), inputs.end(), [](const ValueInfo& v) {
-    return v.shape && std::any_of(v.shape->begin(), v.shape->end(),
-                                  [](const DimDecl& d) { return d.value < 0; });
-  });
-  Result<MeasuredProbe> at = measured(kRanges[0]);
-  for (const ProbeRange* r = kRanges + 1; !at.ok() && r != std::end(kRanges); ++r) {
-    if (open || r->extent == 0) at = measured(*r);
+  constexpr int64_t kIntegersBelow[] = {0, 2, 1};
+  std::vector<ProbeRange> ranges;
+  for (int64_t below : kIntegersBelow) ranges.push_back({below, 0});
+  for (int64_t extent : kLongExtents) {
+    for (int64_t below : kIntegersBelow) ranges.push_back({below, extent});
   }
+  if (!HasSymbols(model.graph) || k >= kProbeKinds) ranges.resize(std::size(kIntegersBelow));
+  Result<MeasuredProbe> at = measured(ranges[0]);
+  for (size_t r = 1; r < ranges.size() && !at.ok(); ++r) at = measured(ranges[r]);
   return at;
 }
 

@@ -23,10 +23,16 @@ struct Probe {
 
 inline constexpr int kProbeKinds = 10;
 
+// Extents of symbols for models that run on none of the short ones: constant indices ask for long
+// axes.
+inline constexpr int64_t kLongExtents[] = {8, 16};
+// Does a required input leave an extent open?
+bool HasSymbols(const Graph& g);
+
 // What a probe keeps to where a model does not take it otherwise; 0: what its kind says.
 struct ProbeRange {
   int64_t integers_below = 0;  // integers are often indices
-  int64_t extent = 0;          // of symbols; constant indices ask for long axes
+  int64_t extent = 0;          // of symbols
 };
 
 // Probe `k` of a model; past kProbeKinds every input draws a kind of its own. The same arguments
@@ -38,8 +44,9 @@ struct MeasuredProbe {
   Probe probe;
   Reference reference;
 };
-// Where the model does not take it, smaller integers are tried, and then longer axes.
-// Errors: those of MakeProbe, and of Yardstick::Measure on the last.
+// Where the model does not take it, smaller integers are tried, and then longer axes (of the fixed
+// kinds alone: the others are many). Errors: those of MakeProbe, and of Yardstick::Measure on the
+// last.
 Result<MeasuredProbe> MeasureProbe(const Yardstick& yardstick, int k, uint64_t seed,
                                    const MetricOptions& options);
 
