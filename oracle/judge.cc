@@ -90,17 +90,11 @@ struct Tried {
 std::optional<Tried> TrySet(const Yardstick& source, const Program& target, int k, const JudgeOptions& options,
                             Store store) {
   MetricOptions metric{MixSeeds(options.seed, 1), options.limits, store == Store::kNative};
-  // Integers are often indices: where large ones fall outside, small ones may not.
-  for (int64_t integers_below : {0, 2, 1}) {
-    Result<Probe> probe = MakeProbe(source.program().model(), k, options.seed, integers_below);
-    if (!probe.ok()) return std::nullopt;
-    Result<Reference> reference = source.Measure(probe->inputs, metric);
-    if (!reference.ok()) continue;
-    Comparison c = CompareTarget(*reference, target, probe->inputs, options.limits, store);
-    if (!reference->Tells(c, probe->moderate)) return std::nullopt;
-    return Tried{std::move(*probe), std::move(c)};
-  }
-  return std::nullopt;
+  Result<MeasuredProbe> at = MeasureProbe(source, k, options.seed, metric);
+  if (!at.ok()) return std::nullopt;
+  Comparison c = CompareTarget(at->reference, target, at->probe.inputs, options.limits, store);
+  if (!at->reference.Tells(c, at->probe.moderate)) return std::nullopt;
+  return Tried{std::move(at->probe), std::move(c)};
 }
 
 // Rounding unit of the finest floating-point type among a model's values.

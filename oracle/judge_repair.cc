@@ -220,7 +220,7 @@ size_t Heard(const Model& fixed, const Overlap& x, const JudgeOptions& options) 
   if (!program.ok()) return 0;
   std::unordered_set<std::string> heard;
   for (int k = 0; k < kProbes; ++k) {
-    Result<Probe> probe = MakeProbe(fixed, k, options.seed, 2);
+    Result<Probe> probe = MakeProbe(fixed, k, options.seed, {.integers_below = 2});
     if (!probe.ok()) continue;
     Result<Execution> plain = RunWithMoved(*program, *probe, "", options.limits);
     if (!plain.ok()) continue;

@@ -10,6 +10,7 @@
 #include "oracle/lab_context.h"
 #include "oracle/lab_literals.h"
 #include "oracle/lab_snaps.h"
+#include "oracle/probes.h"
 
 namespace assay {
 namespace {
@@ -79,9 +80,13 @@ struct Lab::Impl {
   // Combined signatures of its first k + 1 contexts, and the trace of those asked for last.
   std::vector<std::vector<Signature>> source_signature;
   Trace source;
+  int64_t shortest = 2;     // extent of symbols
   bool one_target = false;  // no later run asks for the elements of this one
 
   Status MakeContext(int k);
+  void RunSource(int k);
+  // The first context, on extents that the source runs on where there are any.
+  Status Begin();
   // Runs contexts [begin, end) of the target, those of the source first where they are missing.
   Status RunContexts(const Prepared& target, const LabSnaps& snaps, bool remember, int begin, int end,
                      std::vector<ContextRun>* runs);
@@ -98,7 +103,8 @@ Status Lab::Impl::MakeContext(int k) {
   int draw = options.draws[static_cast<size_t>(k)];
   uint64_t seed = MixSeeds(options.seed ^ 0xf1e1d, static_cast<uint64_t>(draw));
   auto field = std::make_unique<FieldContext>(seed, literals, PowerOf(draw));
-  std::vector<Tensor> inputs = TRY(RandomIntegerInputs(source_model->model, seed, 2 + draw % 3, Store::kField));
+  std::vector<Tensor> inputs =
+      TRY(RandomIntegerInputs(source_model->model, seed, shortest + draw % 3, Store::kField));
   FieldScope scope(field.get());
   uint64_t index = 0;
   for (Tensor& t : inputs) {
@@ -135,8 +141,27 @@ Result<std::unique_ptr<Lab>> Lab::Make(const Model& source, const Model& target,
   m.source_done.resize(m.options.draws.size(), 0);
   m.source.model = m.source_model;
   // Says whether inputs can be made at all; the others follow when they are needed.
-  TRY(m.MakeContext(0));
+  TRY(m.Begin());
   return lab;
+}
+
+void Lab::Impl::RunSource(int k) {
+  source_runs[k] = contexts[k]->Run(*source_model, {}, true);
+  source_done[k] = 1;
+}
+
+Status Lab::Impl::Begin() {
+  TRY(MakeContext(0));
+  RunSource(0);
+  if (!HasSymbols(source_model->model.graph)) return {};
+  for (int64_t extent : kLongExtents) {
+    if (source_runs[0].failed_node < 0) break;
+    shortest = extent;
+    contexts.clear();
+    if (!MakeContext(0).ok()) break;  // the limits: said again where the context is needed
+    RunSource(0);
+  }
+  return {};
 }
 
 namespace {
@@ -163,10 +188,7 @@ Status Lab::Impl::RunContexts(const Prepared& target, const LabSnaps& snaps, boo
   ThreadScope threads(options.jobs);
   ParallelFor(end - begin, [&](int64_t i, int) {
     int k = begin + static_cast<int>(i);
-    if (!source_done[k]) {
-      source_runs[k] = contexts[k]->Run(*source_model, {}, true);
-      source_done[k] = 1;
-    }
+    if (!source_done[k]) RunSource(k);
     if (source_runs[k].failed_node < 0) (*runs)[k] = contexts[k]->Run(target, snaps, remember);
     if (one_target) contexts[k]->DropElements();
   });

@@ -57,7 +57,8 @@ inline constexpr int kSecondLook = 5;
 class Lab {
  public:
   // `target` contributes its literals to the constants that keep their order. Symbols in declared
-  // inputs bind to an extent that varies with the context.
+  // inputs bind to an extent that varies with the context, a long one where the source runs on no
+  // short one.
   static Result<std::unique_ptr<Lab>> Make(const Model& source, const Model& target,
                                            const LabOptions& options);
   ~Lab();

@@ -66,24 +66,54 @@ ProbeKind DrawKind(Choices& choices) {
 
 }  // namespace
 
-Result<Probe> MakeProbe(const Model& model, int k, uint64_t seed, int64_t integers_below) {
+Result<Probe> MakeProbe(const Model& model, int k, uint64_t seed, const ProbeRange& range) {
   const ProbeKind& kind = kKinds[static_cast<size_t>(std::max(k, 0)) % kProbeKinds];
   seed = MixSeeds(seed, static_cast<uint64_t>(k));
   Probe probe;
-  probe.inputs = TRY(RandomInputs(model, seed, kind.extent));
+  probe.inputs = TRY(RandomInputs(model, seed, range.extent > 0 ? range.extent : kind.extent));
   probe.moderate = k >= kProbeKinds || kind.scale <= kModerate;
   Choices choices(MixSeeds(seed, 77));
-  int64_t integers = integers_below > 0 ? std::min(kind.integers, integers_below) : kind.integers;
+  auto below = [&](int64_t integers) {
+    return range.integers_below > 0 ? std::min(integers, range.integers_below) : integers;
+  };
   for (Tensor& t : probe.inputs) {
     if (k < kProbeKinds) {
-      Bend(t, kind, integers, choices);
+      Bend(t, kind, below(kind.integers), choices);
       continue;
     }
     ProbeKind own = DrawKind(choices);
     probe.moderate = probe.moderate && std::fabs(own.scale) <= kModerate;
-    Bend(t, own, integers_below > 0 ? std::min(own.integers, integers_below) : own.integers, choices);
+    Bend(t, own, below(own.integers), choices);
   }
   return probe;
+}
+
+bool HasSymbols(const Graph& g) {
+  std::vector<ValueInfo> inputs = g.RequiredInputs();
+  return std::any_of(inputs.begin(), inputs.end(), [](const ValueInfo& v) {
+    return v.shape && std::any_of(v.shape->begin(), v.shape->end(),
+                                  [](const DimDecl& d) { return d.value < 0; });
+  });
+}
+
+Result<MeasuredProbe> MeasureProbe(const Yardstick& yardstick, int k, uint64_t seed,
+                                   const MetricOptions& options) {
+  const Model& model = yardstick.program().model();
+  auto measured = [&](const ProbeRange& range) -> Result<MeasuredProbe> {
+    Probe probe = TRY(MakeProbe(model, k, seed, range));
+    Reference reference = TRY(yardstick.Measure(probe.inputs, options));
+    return MeasuredProbe{std::move(probe), std::move(reference)};
+  };
+  constexpr int64_t kIntegersBelow[] = {0, 2, 1};
+  std::vector<ProbeRange> ranges;
+  for (int64_t below : kIntegersBelow) ranges.push_back({below, 0});
+  for (int64_t extent : kLongExtents) {
+    for (int64_t below : kIntegersBelow) ranges.push_back({below, extent});
+  }
+  if (!HasSymbols(model.graph) || k >= kProbeKinds) ranges.resize(std::size(kIntegersBelow));
+  Result<MeasuredProbe> at = measured(ranges[0]);
+  for (size_t r = 1; r < ranges.size() && !at.ok(); ++r) at = measured(ranges[r]);
+  return at;
 }
 
 }  // namespace assay

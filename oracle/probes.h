@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "interp/exec.h"
+#include "oracle/metric.h"
 
 namespace assay {
 
@@ -22,9 +23,31 @@ struct Probe {
 
 inline constexpr int kProbeKinds = 10;
 
-// Probe `k` of a model; past kProbeKinds every input draws a kind of its own. The same arguments give the
-// same probe. `integers_below` > 0 keeps integers (they are often indices) below it. Errors: those
-// of RandomInputs.
-Result<Probe> MakeProbe(const Model& model, int k, uint64_t seed, int64_t integers_below = 0);
+// Extents of symbols for models that run on none of the short ones: constant indices ask for long
+// axes.
+inline constexpr int64_t kLongExtents[] = {8, 16};
+// Does a required input leave an extent open?
+bool HasSymbols(const Graph& g);
+
+// What a probe keeps to where a model does not take it otherwise; 0: what its kind says.
+struct ProbeRange {
+  int64_t integers_below = 0;  // integers are often indices
+  int64_t extent = 0;          // of symbols
+};
+
+// Probe `k` of a model; past kProbeKinds every input draws a kind of its own. The same arguments
+// give the same probe. Errors: those of RandomInputs.
+Result<Probe> MakeProbe(const Model& model, int k, uint64_t seed, const ProbeRange& range = {});
+
+// Probe `k` of a yardstick's model, and the model measured on it.
+struct MeasuredProbe {
+  Probe probe;
+  Reference reference;
+};
+// Where the model does not take it, smaller integers are tried, and then longer axes (of the fixed
+// kinds alone: the others are many). Errors: those of MakeProbe, and of Yardstick::Measure on the
+// last.
+Result<MeasuredProbe> MeasureProbe(const Yardstick& yardstick, int k, uint64_t seed,
+                                   const MetricOptions& options);
 
 }  // namespace assay

@@ -8,6 +8,7 @@
 #include "interp/functions.h"
 #include "interp/kernels_parallel.h"
 #include "oracle/doubt.h"
+#include "oracle/latent.h"
 #include "oracle/metric.h"
 #include "oracle/probes.h"
 #include "oracle/repair_search.h"
@@ -151,12 +152,14 @@ Status Verifier::StepArchitecture() {
 Status Verifier::TryProbes(const Yardstick& yardstick, const Program& target, const MetricOptions& metric) {
   int probes = source_.graph.nodes.size() > kSmallGraph ? kProbeKinds : doubtful_ ? 2 * kProbeKinds : kMoreProbes;
   for (int k = 0; k < probes && !comparison_.beyond(); ++k) {
-    Result<Probe> probe = MakeProbe(source_, k, options_.seed ^ 0x9c0b);
-    Result<Reference> reference = probe.ok() ? yardstick.Measure(probe->inputs, metric) : Result<Reference>(probe.error());
-    if (!reference.ok()) continue;
-    Comparison c = CompareTarget(*reference, target, probe->inputs, options_.limits);
-    if (!reference->Tells(c, probe->moderate)) continue;
-    if (c.beyond() && !c.type_mismatch && !probe->moderate && Overflows(target, probe->inputs, options_.limits)) continue;
+    Result<MeasuredProbe> at = MeasureProbe(yardstick, k, options_.seed ^ 0x9c0b, metric);
+    if (!at.ok()) continue;
+    const std::vector<Tensor>& inputs = at->probe.inputs;
+    Comparison c = CompareTarget(at->reference, target, inputs, options_.limits);
+    if (!at->reference.Tells(c, at->probe.moderate)) continue;
+    if (c.beyond() && !c.type_mismatch && !at->probe.moderate &&
+        Overflows(target, inputs, options_.limits))
+      continue;
     // The bound is an estimate: of hundreds of sets one may pass it by a little. What only a rare input shows is a
     // comparison that flips, and that is no little.
     if (k >= kProbeKinds && c.margin < kClearMargin) c.margin = std::min(c.margin, 1.0);
@@ -275,7 +278,9 @@ Status Verifier::Localize() {
   // difference; a part that merely has another spelling is not accused.
   if (v_.verdict == Verdict::kUndecided) {
     bool local = found->equal && !found->steps.empty() &&
-                 std::all_of(found->steps.begin(), found->steps.end(), [](const Healed& h) { return h.local; });
+                 std::all_of(found->steps.begin(), found->steps.end(),
+                             [](const Healed& h) { return h.local; }) &&
+                 ShowsInPlace(target_, found->fixed, options_.seed, options_.limits);
     v_.verdict = local ? Verdict::kDifferent : (v_.error.samples > 0 ? Verdict::kEquivalent : Verdict::kUndecided);
     if (!local) v_.differences.clear();
     if (!local && v_.error.samples > 0) {

@@ -182,7 +182,7 @@ TEST(Probes, AreTheSameForTheSameArgumentsAndCoverTheCorners) {
     positive |= low > 0;
     large |= high > 1000 && !a.moderate;
     extents |= a.inputs[0].dim(0) != MakeProbe(m, 0, 3)->inputs[0].dim(0);
-    Probe small = MakeProbe(m, k, 3, 2).value();
+    Probe small = MakeProbe(m, k, 3, {.integers_below = 2}).value();
     for (int64_t i = 0; i < 5; ++i) EXPECT_LT(small.inputs[1].AsInt(i), 2);
   }
   EXPECT_TRUE(zeros && positive && large && extents);

@@ -73,7 +73,8 @@ const Odd kOdd[] = {
      "graph(int64[1] x) -> (y) { c = int64[3] {0, 1, 4} y = Add(c, x) }", false},
     {"a fold held by a Constant node",
      "graph(float[2] x) -> (y) { w = float[2] {1, 2} e = Exp(w) y = Add(x, e) }",
-     "graph(float[2] x) -> (y) { e = Constant() {\"value\"=float[2] {2.7182817, 7.3890562}} y = Add(x, "
+     "graph(float[2] x) -> (y) { e = Constant() {\"value\"=float[2] {2.7182817, 7.3890562}} y = "
+     "Add(x, "
      "e) }",
      true},
     {"a fold that cancels, an ulp off on the way",
@@ -84,6 +85,11 @@ const Odd kOdd[] = {
      "graph(float[1] x) -> (y) { w = float[1] {1.1930314} c = float[1] {-0.7917335} t = Tanh(w) b "
      "= Add(t, c) y = Add(x, b) }",
      "graph(float[1] x) -> (y) { b = float[1] {0.0397842} y = Add(x, b) }", false},
+    {"an index into a long symbolic axis",
+     "graph(float[N,2] x) -> (y) { i = int64[2] {11, 0} y = Gather(x, i) {axis=0} }",
+     "graph(float[N,2] x) -> (y) { i = int64[2] {11, 0} n = Neg(x) g = Gather(n, i) {axis=0} y = "
+     "Neg(g) }",
+     true},
     {"a scalar against one element", "graph(float[] x) -> (y) { y = Neg(x) }",
      "graph(float[] x) -> (y) { s = int64[1] {1} a = Neg(x) y = Reshape(a, s) }", false},
 };

@@ -111,6 +111,48 @@ TEST(Verify, NanOutsideADomainAccusesNobody) {
   }
 }
 
+// The bias of a recurrent layer is the sum of two halves; which of them holds it is another
+// constant, and no difference.
+TEST(Verify, AConstantThatChangesNothingInPlaceIsNotLatent) {
+  const char* model =
+      "graph(float[1,1,3] x) -> (y) { w = float[1,2,3] random(1) r = float[1,2,2] random(2) "
+      "b = float[1,4] {%s} h = RNN(x, w, r, b) z = float[] {0} y = Mul(h, z) }";
+  auto with = [&](const char* bias) {
+    std::string text = model;
+    return *ParseText(text.replace(text.find("%s"), 2, bias));
+  };
+  Model source = with("0.73945165, 0.05598962, -0.9049724, 0.81216717");
+  VerifyOptions options;
+  options.measure_time = false;
+  Verification same = *Verify(source, with("-0.16552073, 0.8681568, 0, 0"), options);
+  EXPECT_EQ(same.verdict, Verdict::kEquivalent) << VerificationText(same);
+}
+
+// An index that large integers leave: the corners take small ones too.
+TEST(Verify, TriesSmallIndicesWhereLargeOnesFallOutside) {
+  Model source =
+      *ParseText("graph(float[2,3] x, int64[40] i) -> (y) { y = Gather(x, i) {axis=0} }");
+  Model target = *ParseText(
+      "graph(float[2,3] x, int64[40] i) -> (y) { a = Gather(x, i) {axis=0} y = Neg(a) }");
+  VerifyOptions options;
+  options.measure_time = false;
+  Verification v = *Verify(source, target, options);
+  EXPECT_EQ(v.verdict, Verdict::kDifferent);
+  EXPECT_GT(v.error.samples, 0) << VerificationText(v);
+}
+
+// Constant indices that ask for longer axes than the probes have by themselves.
+TEST(Verify, TriesLongAxesWhereShortOnesDoNotRun) {
+  Model source =
+      *ParseText("graph(float[N,2] x) -> (y) { i = int64[2] {6, 0} y = Gather(x, i) {axis=0} }");
+  Model target = *ParseText(
+      "graph(float[N,2] x) -> (y) { i = int64[2] {6, 0} a = Gather(x, i) {axis=0} y = Transpose(a) "
+      "}");
+  VerifyOptions options;
+  options.measure_time = false;
+  EXPECT_EQ(Verify(source, target, options)->verdict, Verdict::kDifferent);
+}
+
 TEST(Verify, TargetThatDoesNotParseIsAnError) {
   Model source = *ParseText(kCases[0].source);
   Model target = source;
