@@ -5,6 +5,7 @@
 #include <mutex>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "gen/domain.h"
 #include "gen/restrictions.h"
@@ -22,7 +23,8 @@ class Prober {
  public:
   explicit Prober(const OpSpec& spec) : spec_(spec), choices_(Mix(spec.since)) {
     required_ = std::max(spec.MinInputs(), spec.inputs.empty() ? 0 : 1);
-    node_ = BareNode(spec, std::max(1, spec.MinOutputs()));
+    int named = std::min(static_cast<int>(spec.outputs.size()), MaxGeneratedOutputs(spec));
+    node_ = BareNode(spec, std::max({1, spec.MinOutputs(), named}));
     node_.inputs.assign(required_, "x");
     problem_.spec = &spec_;
     problem_.node = &node_;
@@ -38,9 +40,10 @@ class Prober {
     for (int i = 0; i < kAttrTries; ++i) {
       if (DrawRequired(ranks.empty() ? 0 : ranks[0]) &&
           (assumed_ || checker_->Run() != Truth::kFalse)) {
-        const std::vector<TypeInfo>& made = checker_->types();
-        bool known = !assumed_ && !made.empty() && made[0].ranked;
-        made_ranks_ |= known ? 1u << std::min<size_t>(made[0].dims.size(), 31) : kAllRanks;
+        if (assumed_)
+          rule_answers_ = false;
+        else
+          NoteMade(checker_->types());
         return true;
       }
       if (!drawn_) break;
@@ -69,6 +72,7 @@ class Prober {
         d.inputs[0] = TypeInfo::Of(type, DrawShape(choices_, rank, kDrawnElements));
       if (!spec_.draw(choices_, d) || !d.inputs[0].Static()) continue;
       computed_first_ |= !d.constants[0];
+      if (!rule_answers_) NoteDrawn(d);
       return true;
     }
     return false;
@@ -76,8 +80,11 @@ class Prober {
 
   // May input 0 be computed, in what was drawn so far?
   bool computed_first() const { return computed_first_; }
-  // Of output 0, in what was found feasible so far: bit r for rank r.
-  uint32_t made_ranks() const { return made_ranks_; }
+  // Can the rule be asked without what the draw callback sets?
+  bool rule_answers() const { return rule_answers_; }
+  // What the outputs' ranks may be, by what was found feasible, or drawn where the rule has no
+  // answer, since the last call.
+  Row::MadeRanks TakeMadeRanks() { return std::exchange(made_ranks_, {}); }
 
   std::vector<std::vector<int8_t>> Vectors(int first) {
     std::vector<std::vector<int8_t>> found;
@@ -131,13 +138,32 @@ class Prober {
     return true;
   }
 
+  void NoteMade(const std::vector<TypeInfo>& types) {
+    for (size_t i = 0; i < made_ranks_.size(); ++i) {
+      bool known = i < types.size() && types[i].ranked;
+      made_ranks_[i] |= known ? 1u << std::min<size_t>(types[i].dims.size(), 31) : kAllRanks;
+    }
+  }
+  void NoteDrawn(const Draft& d) {
+    Node node = BareNode(spec_, d.outputs);
+    node.attrs = d.attrs;
+    Problem p;
+    p.spec = &spec_;
+    p.node = &node;
+    p.inputs = d.inputs;
+    for (const std::optional<Tensor>& c : d.constants) p.values.push_back(c ? &*c : nullptr);
+    std::vector<TypeInfo> types;
+    if (CheckRule(p, &types) != Truth::kFalse) NoteMade(types);
+  }
+
   static constexpr uint32_t kAllRanks = (1u << (kMaxRank + 1)) - 1;
   const OpSpec& spec_;
   Choices choices_;
   Node node_;
   Problem problem_;
   std::optional<RuleChecker> checker_;  // of it
-  uint32_t made_ranks_ = 0;
+  Row::MadeRanks made_ranks_{};
+  bool rule_answers_ = true;
   int required_ = 0;
   bool computed_first_ = false;
   bool drawn_ = false;    // an attribute was drawn: another draw may do better
@@ -212,7 +238,8 @@ DType OrdinaryType(DTypeSet types) {
 }
 
 namespace {
-// Leaves out ranks and element types of input 0 that the draw callback never goes on from.
+// Leaves out ranks and element types of input 0 that the draw callback never goes on from. Where
+// the rule does not say what the node makes, what is drawn does.
 void KeepDrawable(Prober& prober, bool anything, Row* row) {
   std::vector<DType> taken;
   for (int t = 1; t < kDTypeCount; ++t) {
@@ -223,6 +250,10 @@ void KeepDrawable(Prober& prober, bool anything, Row* row) {
     for (int r = 0; r <= kMaxRank; ++r) {
       if (row->TakesRank(r) && prober.Draws(r, taken[i], anything)) ranks.push_back(r);
     }
+  }
+  constexpr int kDrawnForRanks = 8;
+  for (int i = 0; i < kDrawnForRanks && !prober.rule_answers(); ++i) {
+    for (int r : ranks) prober.Draws(r, taken[0], anything);
   }
   auto draws = [&](DType type) {
     return std::any_of(ranks.begin(), ranks.end(),
@@ -240,6 +271,11 @@ void KeepDrawable(Prober& prober, bool anything, Row* row) {
   }
 }
 
+Row::MadeRanks Either(Row::MadeRanks a, const Row::MadeRanks& b) {
+  for (size_t i = 0; i < a.size(); ++i) a[i] |= b[i];
+  return a;
+}
+
 // Rows are the same in every operator set that has them in force, and probing takes time: each is
 // probed once. Null: the generator can't use it. The caller holds the lock of Catalog::Of.
 const Row* RowOf(const OpSpec& spec, bool anything) {
@@ -254,19 +290,24 @@ const Row* RowOf(const OpSpec& spec, bool anything) {
   if (row.input_types == 0) return nullptr;
   bool any = false;
   Prober prober(spec);
+  std::array<Row::MadeRanks, kMaxRank + 1> made;  // by the rank of input 0
   for (int r = 0; r <= kMaxRank; ++r) {
     row.ranks[r] = prober.Vectors(r);
+    made[r] = prober.TakeMadeRanks();
     any |= !row.ranks[r].empty();
   }
-  row.made_ranks = prober.made_ranks();
   if (!any && spec.draw) {
     // A rule that no rank satisfies wants what the draw callback sets (sizes or scales of Resize).
     for (int r = 0; r <= kMaxRank; ++r)
       row.ranks[r].push_back(std::vector<int8_t>(std::max(1, spec.MinInputs()), r));
-    row.made_ranks = ~uint32_t{0};
+    for (Row::MadeRanks& m : made) m.fill(~uint32_t{0});
     any = true;
   }
   if (spec.draw) KeepDrawable(prober, anything, &row);
+  row.made_ranks = prober.TakeMadeRanks();
+  for (int r = 0; r <= kMaxRank; ++r) {
+    if (!row.ranks[r].empty()) row.made_ranks = Either(row.made_ranks, made[r]);
+  }
   if (any) it->second = std::make_unique<Row>(std::move(row));
   return it->second.get();
 }

@@ -22,7 +22,10 @@ struct Row {
   std::array<std::vector<std::vector<int8_t>>, kMaxRank + 1> ranks;
   bool constant_first = false;  // its draw callback always makes input 0 a constant
   bool proposes = false;        // its draw callback can say what input 0 is to be
-  uint32_t made_ranks = 0;      // bit r: output 0 may have rank r
+  // Of an output, bit r: it may have rank r. Of further outputs nothing is known.
+  static constexpr size_t kFollowed = 4;
+  using MadeRanks = std::array<uint32_t, kFollowed>;
+  MadeRanks made_ranks{};
 
   bool Takes(DType dtype) const { return Contains(input_types, dtype); }
   bool TakesRank(int rank) const { return rank >= 0 && rank <= kMaxRank && !ranks[rank].empty(); }

@@ -123,12 +123,13 @@ bool Meet(const Range& a, const Range& b) { return a.lo < b.hi && b.lo < a.hi; }
 std::vector<End> Made(const Row& row) {
   const OpSpec& spec = *row.spec;
   std::vector<End> ends;
-  int count = std::min({std::max(1, static_cast<int>(spec.outputs.size())), row.max_outputs, 4});
+  int count = std::min({std::max(1, static_cast<int>(spec.outputs.size())), row.max_outputs,
+                        static_cast<int>(Row::kFollowed)});
   for (int i = 0; i < count; ++i) {
     const Formal& out = spec.OutputAt(i);
     DTypeSet types = out.types;
     if (!out.type.empty() && out.type == spec.inputs[0].type) types &= row.input_types;
-    ends.push_back({types, row.made_ranks, i == 0 ? Range{spec.out_lo, spec.out_hi} : Range{}});
+    ends.push_back({types, row.made_ranks[i], i == 0 ? Range{spec.out_lo, spec.out_hi} : Range{}});
   }
   return ends;
 }
