@@ -23,8 +23,7 @@ class Prober {
  public:
   explicit Prober(const OpSpec& spec) : spec_(spec), choices_(Mix(spec.since)) {
     required_ = std::max(spec.MinInputs(), spec.inputs.empty() ? 0 : 1);
-    int named = std::min(static_cast<int>(spec.outputs.size()), MaxGeneratedOutputs(spec));
-    node_ = BareNode(spec, std::max({1, spec.MinOutputs(), named}));
+    node_ = BareNode(spec, std::max(1, spec.MinOutputs()));
     node_.inputs.assign(required_, "x");
     problem_.spec = &spec_;
     problem_.node = &node_;
@@ -43,7 +42,7 @@ class Prober {
         if (assumed_)
           rule_answers_ = false;
         else
-          NoteMade(checker_->types());
+          NoteFeasible();
         return true;
       }
       if (!drawn_) break;
@@ -138,6 +137,15 @@ class Prober {
     return true;
   }
 
+  // Also of the outputs that a node may leave out, where the rule allows them.
+  void NoteFeasible() {
+    const size_t least = node_.outputs.size();
+    std::vector<TypeInfo> types;
+    node_.outputs.resize(std::max(least, spec_.outputs.size()), "y");
+    bool more = node_.outputs.size() > least && CheckRule(problem_, &types) != Truth::kFalse;
+    node_.outputs.resize(least);
+    NoteMade(more ? types : checker_->types());
+  }
   void NoteMade(const std::vector<TypeInfo>& types) {
     for (size_t i = 0; i < made_ranks_.size(); ++i) {
       bool known = i < types.size() && types[i].ranked;
