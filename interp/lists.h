@@ -7,7 +7,6 @@ namespace assay {
 
 inline constexpr DTypeSet kTensors = (DTypeSet{1} << kDTypeCount) - 2;
 inline constexpr DTypeSet kSequences = Bit(kSequence), kOptionals = Bit(kOptional);
-inline constexpr DTypeSet kValues = kTensors | kSequences | kOptionals;
 
 // The type of a list's item in the words of the list: {kFloat} or {kSequence, kFloat}.
 std::vector<DType> Described(DType dtype, const std::vector<DType>& of);

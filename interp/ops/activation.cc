@@ -185,7 +185,7 @@ void SigmoidRows(std::vector<OpSpec>& rows) {
                      .Float("alpha", 0.2f, {.floats = {0.2f, 1.0f / 6, 0.25f}})
                      .Float("beta", 0.5f, {.floats = {0.5f, 0.0f, 1.0f}}));
   rows.push_back(Activation("HardSwish", 14, UnaryWith<HardSwishFn>));
-  rows.push_back(Activation("Mish", 18, Unary<MishFn>, kFloatsBf16));
+  rows.push_back(Activation("Mish", 18, Unary<MishFn>));
   rows.push_back(Activation("Gelu", 20, EvalGelu, kFloatsBf16)
                      .String("approximate", "none", {.strings = {"none", "tanh"}}));
 }

@@ -1,6 +1,8 @@
 // Col2Im (ONNX opset 18): the blocks of an image put back where they were taken from and added up
 // where they overlap. input [N, C * block, L], image_shape and block_shape [axes]; output [N, C,
 // image..].
+#include <complex>
+
 #include "interp/draw.h"
 #include "interp/movement.h"
 #include "interp/ops/elementwise.h"
@@ -72,30 +74,46 @@ void Col2ImRule(RuleContext& c) {
   c.Out(0, c.dtype(0), dims);
 }
 
-Status EvalCol2Im(KernelContext& c) {
-  Tensor* y = TRY(c.Out(0));
+template <class T, class F>
+void PutBack(KernelContext& c, Tensor* y, F&& add) {
   std::vector<Axis> axes = AxesOf(c.in(1).AsInts(), c.in(2).AsInts(), c.node());
   int64_t taps = 1, blocks = 1, plane = 1;
   for (const Axis& a : axes) taps *= a.block, blocks *= a.Blocks(), plane *= a.image;
-  return VisitNumeric(c.in(0), [&](auto zero) -> Status {
-    using T = decltype(zero);
-    const T* x = c.data<T>(0);
-    T* out = y->mutable_data<T>();
-    std::fill_n(out, y->size(), T());
-    for (int64_t i = 0; i < c.in(0).size(); ++i) {
-      int64_t b = i % blocks, tap = i / blocks % taps, to = i / blocks / taps * plane, step = 1;
-      bool inside = true;
-      for (size_t d = axes.size(); d-- > 0;) {
-        const Axis& a = axes[d];
-        int64_t at = b % a.Blocks() * a.stride + tap % a.block * a.dilation - a.begin;
-        inside = inside && at >= 0 && at < a.image;
-        to += inside ? at * step : 0;
-        step *= a.image, b /= a.Blocks(), tap /= a.block;
-      }
-      if (inside) out[to] = WrapAdd(out[to], x[i]);
+  const T* x = c.data<T>(0);
+  T* out = y->mutable_data<T>();
+  std::fill_n(out, y->size(), T());
+  for (int64_t i = 0; i < c.in(0).size(); ++i) {
+    int64_t b = i % blocks, tap = i / blocks % taps, to = i / blocks / taps * plane, step = 1;
+    bool inside = true;
+    for (size_t d = axes.size(); d-- > 0;) {
+      const Axis& a = axes[d];
+      int64_t at = b % a.Blocks() * a.stride + tap % a.block * a.dilation - a.begin;
+      inside = inside && at >= 0 && at < a.image;
+      to += inside ? at * step : 0;
+      step *= a.image, b /= a.Blocks(), tap /= a.block;
     }
+    if (inside) out[to] = add(out[to], x[i]);
+  }
+}
+
+Status EvalCol2Im(KernelContext& c) {
+  Tensor* y = TRY(c.Out(0));
+  auto sums = [&](auto zero) -> Status {
+    using T = decltype(zero);
+    PutBack<T>(c, y, [](T a, T b) { return WrapAdd(a, b); });
     return {};
-  });
+  };
+  switch (c.in(0).dtype()) {
+    case DType::kBool:  // a sum of bools says whether one of them holds
+      PutBack<uint8_t>(c, y, [](uint8_t a, uint8_t b) -> uint8_t { return a | b; });
+      return {};
+    case DType::kComplex64:
+      return sums(std::complex<float>{});
+    case DType::kComplex128:
+      return sums(std::complex<double>{});
+    default:
+      return VisitNumeric(c.in(0), sums);  // texts have no sum
+  }
 }
 
 // Blocks of which C * block of the input is a multiple, on one axis or two, as many as the input
@@ -103,6 +121,7 @@ Status EvalCol2Im(KernelContext& c) {
 bool DrawCol2Im(Choices& choices, Draft& d) {
   d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.size() != 3 || ElementsOfInput(d, 0) == 0) return false;
+  if (!Contains(kFloatsBf16 | kInts, d.inputs[0].dtype)) return false;  // a sum that runtimes know
   Shape x = d.shape(0);
   std::vector<int64_t> image, block, strides, dilations, begin, end;
   int64_t axes = choices.Between(1, 2), taps = x[1], places = x[2];
@@ -135,12 +154,11 @@ bool DrawCol2Im(Choices& choices, Draft& d) {
 }  // namespace
 
 std::vector<OpSpec> ops_col2im() {
-  constexpr DTypeSet kTypes = kFloatsBf16 | kInts;
   return {Op("Col2Im", 18)
-              .In("input", "T", kTypes)
+              .In("input", "T", kAll13)
               .In("image_shape", "", Bit(DType::kInt64))
               .In("block_shape", "", Bit(DType::kInt64))
-              .Out("output", "T", kTypes)
+              .Out("output", "T", kAll13)
               .Ints("dilations", {.lo = 1, .hi = 2})
               .Ints("pads", {.lo = 0, .hi = 2})
               .Ints("strides", {.lo = 1, .hi = 3})

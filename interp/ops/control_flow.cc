@@ -2,11 +2,12 @@
 // the values of the graphs around it; they are the node's operands behind its inputs (OperandsOf).
 #include "interp/compose.h"
 #include "interp/lists.h"
+#include "interp/ops/versions.h"
 
 namespace assay {
 namespace {
 
-// Newer versions only allow further element types, which here all are.
+// Newer versions only allow further element types.
 constexpr int kLaterVersions[] = {11, 13, 16, 19, 21, 23, 24, 25};
 constexpr int64_t kMostIterations = int64_t{1} << 22;
 
@@ -336,13 +337,19 @@ Status EvalSequenceMap(KernelContext& c) {
   return {};
 }
 
+// What branches and bodies take and give from a version on: lists are values since opset 13, optionals since 16.
+constexpr DTypeSet ValuesAt(int version) {
+  if (version < 13) return kAll7;
+  return version < 16 ? kAll7 | kSequences : AllTypesAt(version) | kSequences | kOptionals;
+}
+
 }  // namespace
 
 std::vector<OpSpec> ops_control_flow() {
   constexpr uint32_t kTraits = kRunsGraphs | kNotGenerated;
   OpSpec branch = Op("If", 1)
                       .In("cond", "B", Bit(DType::kBool))
-                      .Out("outputs", "V", kValues, Arity::kVariadic)
+                      .Out("outputs", "V", kAll7, Arity::kVariadic)
                       .Attr(GraphAttr("then_branch"))
                       .Attr(GraphAttr("else_branch"))
                       .Rule(IfRule)
@@ -352,8 +359,8 @@ std::vector<OpSpec> ops_control_flow() {
   OpSpec loop = Op("Loop", 1)
                     .In("M", "I", Bit(DType::kInt64), Arity::kOptional)
                     .In("cond", "B", Bit(DType::kBool), Arity::kOptional)
-                    .In("v_initial", "V", kValues, Arity::kVariadic, false)
-                    .Out("v_final_and_scan_outputs", "V", kValues, Arity::kVariadic)
+                    .In("v_initial", "V", kAll7, Arity::kVariadic, false)
+                    .Out("v_final_and_scan_outputs", "V", kAll7, Arity::kVariadic)
                     .Attr(GraphAttr("body"))
                     .Rule(LoopRule)
                     .Eval(EvalLoop)
@@ -362,8 +369,8 @@ std::vector<OpSpec> ops_control_flow() {
   auto scan = [&](int since) {
     OpSpec row = Op("Scan", since);
     if (since < 9) row.In("sequence_lens", "I", Bit(DType::kInt64), Arity::kOptional);
-    row.In("initial_state_and_scan_inputs", "V", kTensors, Arity::kVariadic, false)
-        .Out("final_state_and_scan_outputs", "V", kTensors, Arity::kVariadic)
+    row.In("initial_state_and_scan_inputs", "V", kAll7, Arity::kVariadic, false)
+        .Out("final_state_and_scan_outputs", "V", kAll7, Arity::kVariadic)
         .Attr(GraphAttr("body"))
         .Attr({"num_scan_inputs", AttrType::kInt, true, std::nullopt, {}});
     if (since < 9) row.Ints("directions");
@@ -372,13 +379,13 @@ std::vector<OpSpec> ops_control_flow() {
   };
   std::vector<OpSpec> rows = {branch, loop, scan(8), scan(9)};
   for (int version : kLaterVersions) {
-    rows.push_back(branch.Since(version));
-    rows.push_back(loop.Since(version));
-    if (version != 13) rows.push_back(scan(9).Since(version));
+    rows.push_back(branch.Since(version).Types("V", ValuesAt(version)));
+    rows.push_back(loop.Since(version).Types("V", ValuesAt(version)));
+    if (version != 13) rows.push_back(scan(9).Since(version).Types("V", ValuesAt(version) & kTensors));
   }
   rows.push_back(Op("SequenceMap", 17)
                      .In("input_sequence", "S", kSequences)
-                     .In("additional_inputs", "V", kTensors | kSequences, Arity::kVariadic, false)
+                     .In("additional_inputs", "V", kAll7 | kSequences, Arity::kVariadic, false)
                      .Out("out_sequence", "S", kSequences, Arity::kVariadic)
                      .Attr(GraphAttr("body"))
                      .Rule(SequenceMapRule)

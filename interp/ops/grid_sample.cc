@@ -67,28 +67,48 @@ struct Sampler {
   }
 };
 
+// y[n,c,o] = read(gathered places of o, plane of x[n,c]), as elements of type T.
+template <class T, class F>
+void SamplePlanes(KernelContext& c, const Sampler& sampler, const std::vector<double>& grid,
+                  Tensor* y, F&& read) {
+  const Tensor& x = c.in(0);
+  const int64_t channels = x.dim(1), places = y->size() / y->dim(0) / channels,
+                plane = ElementCount(x.shape(), 2, x.rank()),
+                axes = static_cast<int64_t>(sampler.axes.size());
+  for (int64_t n = 0; n < x.dim(0); ++n) {
+    for (int64_t o = 0; o < places; ++o) {
+      Gathered g = sampler.At(grid.data() + (n * places + o) * axes);
+      for (int64_t ch = n * channels; ch < (n + 1) * channels; ++ch)
+        MutableElementsOf<T>(*y)[ch * places + o] = read(g, ElementsOf<T>(x) + ch * plane);
+    }
+  }
+}
+
 Status EvalGridSample(KernelContext& c) {
   const Tensor& x = c.in(0);
   Tensor* y = TRY(c.Out(0));
   if (y->size() == 0) return {};
   Sampler sampler(c);
-  int64_t taps = 1, channels = x.dim(1), places = y->size() / y->dim(0) / channels;
+  int64_t taps = 1;
   for (size_t d = 0; d < sampler.axes.size() && taps < (int64_t{1} << 40); ++d)
     taps *= static_cast<int>(sampler.taps);
   TRY(c.Charge({y->size(), taps}));
   std::vector<double> grid = TRY(RealInput(c, 1));
-  const int64_t plane = ElementCount(x.shape(), 2, x.rank()),
-                axes = static_cast<int64_t>(sampler.axes.size());
-  return VisitFloat(x, [&](auto zero) -> Status {
-    using T = decltype(zero);
-    for (int64_t n = 0; n < x.dim(0); ++n) {
-      for (int64_t o = 0; o < places; ++o) {
-        Gathered g = sampler.At(grid.data() + (n * places + o) * axes);
-        for (int64_t ch = n * channels; ch < (n + 1) * channels; ++ch)
-          y->mutable_data<T>()[ch * places + o] =
-              static_cast<T>(Read(g, c.data<T>(0) + ch * plane));
-      }
-    }
+  if (IsFloat(x.dtype())) {
+    return VisitFloat(x, [&](auto zero) -> Status {
+      using T = decltype(zero);
+      SamplePlanes<T>(c, sampler, grid, y,
+                      [](const Gathered& g, const T* plane) { return T(Read(g, plane)); });
+      return {};
+    });
+  }
+  if (sampler.taps != Taps::kNearest)
+    return Unsupported(std::string("nothing lies between elements of type ") + DTypeName(x.dtype()));
+  return VisitBytes(x, [&](auto element) -> Status {
+    using T = decltype(element);
+    SamplePlanes<T>(c, sampler, grid, y, [](const Gathered& g, const T* plane) {
+      return g.at.empty() ? T() : plane[g.at[0]];
+    });
     return {};
   });
 }
@@ -98,6 +118,7 @@ Status EvalGridSample(KernelContext& c) {
 bool DrawGridSample(Choices& choices, Draft& d) {
   d.attrs.clear();
   if (!d.concrete(0) || d.inputs[0].dims.size() < 3 || ElementsOfInput(d, 0) == 0) return false;
+  if (!IsFloat(d.inputs[0].dtype)) return false;  // runtimes read floats alone
   int rank = static_cast<int>(d.inputs[0].dims.size());
   // Of images and, later, of volumes: runtimes know no other.
   if (rank != 4 && (rank != 5 || d.spec->since < 20)) return false;
@@ -126,11 +147,12 @@ bool DrawGridSample(Choices& choices, Draft& d) {
   return true;
 }
 
-OpSpec GridSampleRow(int since, std::vector<std::string> modes, DTypeSet types) {
+// `types` of what is read, `places` of the grid.
+OpSpec GridSampleRow(int since, std::vector<std::string> modes, DTypeSet types, DTypeSet places) {
   std::string otherwise = modes[0];
   return Op("GridSample", since)
       .In("X", "T1", types)
-      .In("grid", since < 20 ? "T1" : "T2", types)
+      .In("grid", "T2", places)
       .Out("Y", "T1", types)
       .Parameter("grid")
       .Int("align_corners", 0, {.lo = 0, .hi = 1})
@@ -226,10 +248,10 @@ bool DrawAffineGrid(Choices& choices, Draft& d) {
 }  // namespace
 
 std::vector<OpSpec> ops_grid_sample() {
-  OpSpec first = GridSampleRow(16, {"bilinear", "nearest", "bicubic"}, kFloats16);
+  OpSpec first = GridSampleRow(16, {"bilinear", "nearest", "bicubic"}, kAll7, kFloats16);
   first.Example("graph(float[1,1,3,3] x, float[1,2,2,2] g) -> (y) { y = GridSample(x, g) }");
-  return {first, GridSampleRow(20, {"linear", "nearest", "cubic"}, kFloats16),
-          GridSampleRow(22, {"linear", "nearest", "cubic"}, kFloatsBf16),
+  return {first, GridSampleRow(20, {"linear", "nearest", "cubic"}, kAll7, kFloats16),
+          GridSampleRow(22, {"linear", "nearest", "cubic"}, kFloatsBf16, kFloatsBf16),
           Op("AffineGrid", 20)
               .In("theta", "T1", kFloatsBf16)
               .In("size", "T2", Bit(DType::kInt64))

@@ -3,6 +3,7 @@
 #include "interp/lists.h"
 #include "interp/ops/elementwise.h"
 #include "interp/ops/random.h"
+#include "interp/small_float.h"
 
 namespace assay {
 namespace {
@@ -22,7 +23,9 @@ bool Training(const KernelContext& c) {
 Result<double> RatioOf(const KernelContext& c) {
   if (!c.Has(1) || c.in(1).size() == 0) return 0.5;
   std::vector<double> ratio;
-  if (!RealsOf(c.in(1), &ratio))
+  if (IsSmallFloat(c.in(1).dtype()))
+    ratio = {SmallFloatValue(c.in(1).dtype(), c.in(1).data<uint8_t>()[0])};
+  else if (!RealsOf(c.in(1), &ratio))
     return Unsupported("a ratio that depends on data has no place in the field");
   if (!(ratio[0] >= 0 && ratio[0] < 1)) return Invalid("ratio is in [0, 1)");
   return ratio[0];
@@ -46,10 +49,14 @@ Status EvalDropout(KernelContext& c) {
   for (int64_t i = 0; i < x.size(); ++i) {
     bool kept = !random.Chance(ratio);
     if (mask) mask->Set(i, kept);
-    if (x.store() == Store::kField)
+    if (x.store() == Store::kField) {
       y.mutable_data<Fp>()[i] = kept ? x.data<Fp>()[i] / (Fp(1) - Fp(ratio)) : Fp();
-    else
+    } else if (IsSmallFloat(x.dtype())) {
+      double v = kept ? SmallFloatValue(x.dtype(), x.data<uint8_t>()[i]) / (1 - ratio) : 0;
+      y.mutable_data<uint8_t>()[i] = SmallFloatBits(x.dtype(), v);
+    } else {
       y.Set(i, kept ? x.AsDouble(i) / (1 - ratio) : 0);
+    }
   }
   c.Set(0, std::move(y));
   return {};
@@ -126,7 +133,8 @@ std::vector<OpSpec> ops_identity() {
                    .Draw(DrawDropout)
                    .Traits(traits)
                    .Class(Accuracy::kExact);
-  PushVersions(rows, v12, "T", {{13, kFloatsBf16}, {22, kFloatsBf16}});
+  PushVersions(rows, v12, "T", {{13, kFloatsBf16}, {22, kFloatsBf16 | kFloats8}});
+  rows.back().Types("T1", kFloatsBf16 | kFloats8);
   return rows;
 }
 

@@ -50,21 +50,21 @@ void IntegerRule(RuleContext& c) {
   c.Out(0, DType::kInt32, MatMulDims(c, 0, 1));
 }
 
-// (in(a) - in(za)) * (in(b) - in(zb)) into `y`.
-Status Multiply(KernelContext& c, int a, int za, int b, int zb, int32_t* y) {
+// (in(a) - in(za)) * (in(b) - in(zb)), as double.
+Result<Tensor> Products(KernelContext& c, int a, int za, int b, int zb) {
   MatMulShape shape = TRY(MatMulShapeOf(c, c.in(a).shape(), c.in(b).shape()));
   Tensor left = TRY(Centered(c, a, za, ParameterShape(c, za, true)));
   Tensor right = TRY(Centered(c, b, zb, ParameterShape(c, zb, false)));
   Tensor sums = TRY(Tensor::Make(DType::kDouble, c.out_shape(0), Store::kNative, c.limits()));
-  if (sums.size() == 0) return {};
-  MatMulBatches(shape, left.data<double>(), right.data<double>(), sums.mutable_data<double>());
-  ToInt32(sums, y);
-  return {};
+  if (sums.size() > 0)
+    MatMulBatches(shape, left.data<double>(), right.data<double>(), sums.mutable_data<double>());
+  return sums;
 }
 
 Status EvalInteger(KernelContext& c) {
   Tensor* y = TRY(c.Out(0));
-  return Multiply(c, 0, 2, 1, 3, y->mutable_data<int32_t>());
+  ToInt32(TRY(Products(c, 0, 2, 1, 3)), y->mutable_data<int32_t>());
+  return {};
 }
 
 void LinearRule(RuleContext& c) {
@@ -77,15 +77,22 @@ void LinearRule(RuleContext& c) {
 }
 
 Status EvalLinear(KernelContext& c) {
-  Tensor sums = TRY(c.Scratch(DType::kInt32, c.out_shape(0)));
-  TRY(Multiply(c, 0, 2, 3, 5, sums.mutable_data<int32_t>()));
+  Tensor products = TRY(Products(c, 0, 2, 3, 5));
   Tensor* y = TRY(c.Out(0));
-  return Requantize(c, {1, 4, 6, 7, ResultShape(c, 1, 3, true), ResultShape(c, 4, 0, false)},
-                    sums.data<int32_t>(), y);
+  Requantization way = {1, 4, 6, 7, ResultShape(c, 1, 3, true), ResultShape(c, 4, 0, false)};
+  for (const Tensor* t : {&c.in(0), &c.in(3), static_cast<const Tensor*>(y)}) {
+    if (IsSmallFloat(t->dtype())) return Requantize(c, way, products.data<double>(), y);
+  }
+  Tensor sums = TRY(c.Scratch(DType::kInt32, c.out_shape(0)));
+  ToInt32(products, sums.mutable_data<int32_t>());
+  return Requantize(c, way, sums.data<int32_t>(), y);
 }
 
 bool DrawLinear(Choices& choices, Draft& d) {
   if (!d.concrete(0) || d.shape(0).empty()) return false;
+  for (size_t i : {0, 3}) {
+    if (!Contains(k8Bit, d.inputs[i].dtype)) return false;  // no runtime multiplies 8-bit floats
+  }
   double a = choices.Uniform(0.01, 0.1), b = choices.Uniform(0.01, 0.1);
   d.SetConstant(1, OneElement(DType::kFloat, a));
   d.SetConstant(2, DrawZeroPoint(choices, d.inputs[0].dtype));
@@ -111,8 +118,8 @@ std::vector<OpSpec> ops_matmul_int() {
   linear.In("b", "T2", k8Bit).In("b_scale", "TS", kReal).In("b_zero_point", "T2", k8Bit);
   linear.In("y_scale", "TS", kReal).In("y_zero_point", "T3", k8Bit).Out("y", "T3", k8Bit);
   linear.Rule(LinearRule).Eval(EvalLinear).Draw(DrawLinear).Traits(kDiscontinuous);
-  // Opset 21 allows 8-bit floats too, which no kernel multiplies.
   OpSpec later = linear.Since(21).Types("TS", kFloatsBf16 & ~Bit(DType::kDouble));
+  for (const char* type : {"T1", "T2", "T3"}) later.Types(type, k8Bit | kFloats8);
   return {integer, linear, later};
 }
 

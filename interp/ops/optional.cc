@@ -57,6 +57,7 @@ Status EvalGet(KernelContext& c) {
 
 std::vector<OpSpec> ops_optional() {
   constexpr uint32_t kTraits = kMovesData | kNotGenerated;
+  constexpr DTypeSet kElements = kAll7 | kSequences;
   auto row = [](const char* name, int since) { return Op(name, since).Traits(kTraits).Class(Accuracy::kExact); };
   auto has = [&](int since, DTypeSet types, Arity arity) {
     return row("OptionalHasElement", since)
@@ -66,18 +67,19 @@ std::vector<OpSpec> ops_optional() {
         .Eval(EvalHas);
   };
   auto get = [&](int since, DTypeSet types) {
-    return row("OptionalGetElement", since).In("input", "O", types).Out("output", "V", kValues).Rule(GetRule).Eval(EvalGet);
+    return row("OptionalGetElement", since).In("input", "O", types).Out("output", "V", kElements).Rule(GetRule).Eval(EvalGet);
   };
   return {row("Optional", 15)
-              .In("input", "V", kTensors | kSequences, Arity::kOptional)
+              .In("input", "V", kElements, Arity::kOptional)
               .Out("output", "O", kOptionals)
               .Attr({"type", AttrType::kOpaque, false, std::nullopt, {}})
               .Rule(OptionalRule)
               .Eval(EvalOptional),
-          has(15, kValues, Arity::kSingle),  // a loop may hand on the element as its state
-          has(18, kValues, Arity::kOptional),
-          get(15, kValues),
-          get(18, kValues)};
+          // Version 15 takes optionals alone, but a loop may hand on the element as its state.
+          has(15, kElements | kOptionals, Arity::kSingle),
+          has(18, kElements | kOptionals, Arity::kOptional),
+          get(15, kElements | kOptionals),
+          get(18, kElements | kOptionals)};
 }
 
 }  // namespace assay

@@ -2,8 +2,7 @@
 // with 8-bit floats, 21 with 4- and 16-bit integers in blocks, 23 with 4-bit floats, 24 with powers
 // of two as scales, 25 with 2-bit integers) and DynamicQuantizeLinear (11).
 #include "interp/draw.h"
-#include "interp/ops/elementwise.h"
-#include "interp/small_float.h"
+#include "interp/ops/quantized.h"
 
 namespace assay {
 namespace {
@@ -122,27 +121,15 @@ void QuantizeIntegers(const KernelContext& c, const T* x, const T* scale, Tensor
   }
 }
 
-// To small floats; a zero point is 0 there. (Adding it makes 0 of -0 in float4e2m1, as in ONNX's
-// reference.)
+// To small floats; a zero point is 0 there.
 template <class T>
 void QuantizeFloats(const KernelContext& c, const T* x, const T* scale, Tensor* out) {
   const Parameters parameters(c);
   const DType type = QuotientType(c), to = out->dtype();
-  const bool saturate = c.Int("saturate") != 0, adds_zero = to == DType::kFloat4E2M1;
+  const bool saturate = c.Int("saturate") != 0;
   uint8_t* y = out->mutable_data<uint8_t>();
-  for (int64_t i = 0; i < out->size(); ++i) {
-    T quotient = RoundTo(type, x[i] / scale[parameters.of(i)]);
-    double v = 0;
-    if constexpr (kIsFp<T>) {
-      if (!RealValueOf(quotient, &v)) {
-        y[i] = static_cast<uint8_t>(HashedInteger("Quantize", quotient, adds_zero ? 16 : 256));
-        continue;
-      }
-    } else {
-      v = static_cast<double>(quotient);
-    }
-    y[i] = SmallFloatBits(to, adds_zero ? v + 0.0 : v, saturate);
-  }
+  for (int64_t i = 0; i < out->size(); ++i)
+    y[i] = NearestSmallFloat(to, RoundTo(type, x[i] / scale[parameters.of(i)]), saturate);
 }
 
 Status EvalQuantize(KernelContext& c) {

@@ -100,7 +100,7 @@ OpSpec Row(const std::string& name, int since, DTypeSet types, bool like) {
   const bool normal = name.find("Normal") != std::string::npos;
   OpSpec row = Op(name, since).Out("output", like ? "T2" : "T", types).Attr(Seed());
   if (like)
-    row.In("input", "T1", kAll13)
+    row.In("input", "T1", since < 22 ? kAll7 : kAll13)
         .Attr({"dtype", AttrType::kInt, false, std::nullopt, {.ints = {1, 11}}});
   else
     row.Int("dtype", 1, {.ints = {1, 11}})

@@ -170,19 +170,19 @@ std::vector<OpSpec> ops_sequence() {
   std::vector<OpSpec> rows;
   rows.push_back(row("SequenceEmpty").Out("output", "S", kSequences).Int("dtype", 1).Rule(EmptyRule).Eval(EvalEmpty));
   rows.push_back(row("SequenceConstruct")
-                     .In("inputs", "T", kTensors, Arity::kVariadic)
+                     .In("inputs", "T", kAll7, Arity::kVariadic)
                      .Out("output_sequence", "S", kSequences)
                      .Rule(ConstructRule)
                      .Eval(EvalConstruct));
   rows.push_back(row("SequenceAt")
                      .In("input_sequence", "S", kSequences)
                      .In("position", "I", kIndexInts)
-                     .Out("tensor", "T", kTensors)
+                     .Out("tensor", "T", kAll7)
                      .Rule(AtRule)
                      .Eval(EvalAt));
   rows.push_back(row("SequenceInsert")
                      .In("input_sequence", "S", kSequences)
-                     .In("tensor", "T", kTensors)
+                     .In("tensor", "T", kAll7)
                      .In("position", "I", kIndexInts, Arity::kOptional)
                      .Out("output_sequence", "S", kSequences)
                      .Rule(InsertRule)
@@ -199,17 +199,17 @@ std::vector<OpSpec> ops_sequence() {
                      .Rule(LengthRule)
                      .Eval(EvalLength));
   rows.push_back(row("SplitToSequence")
-                     .In("input", "T", kTensors)
+                     .In("input", "T", kAll7)
                      .In("split", "I", kIndexInts, Arity::kOptional)
                      .Out("output_sequence", "S", kSequences)
                      .Int("axis", 0)
                      .Int("keepdims", 1)
                      .Rule(SplitRule)
                      .Eval(EvalSplit));
-  rows.push_back(rows.back().Since(24));
+  rows.push_back(rows.back().Since(24).Types("T", kAll13));
   rows.push_back(row("ConcatFromSequence")
                      .In("input_sequence", "S", kSequences)
-                     .Out("concat_result", "T", kTensors)
+                     .Out("concat_result", "T", kAll7)
                      .Attr(axis)
                      .Int("new_axis", 0)
                      .Rule(ConcatRule)
