@@ -251,7 +251,7 @@ std::vector<OpSpec> ops_grid_sample() {
   OpSpec first = GridSampleRow(16, {"bilinear", "nearest", "bicubic"}, kAll7, kFloats16);
   first.Example("graph(float[1,1,3,3] x, float[1,2,2,2] g) -> (y) { y = GridSample(x, g) }");
   return {first, GridSampleRow(20, {"linear", "nearest", "cubic"}, kAll7, kFloats16),
-          GridSampleRow(22, {"linear", "nearest", "cubic"}, kFloatsBf16, kFloatsBf16),
+          GridSampleRow(22, {"linear", "nearest", "cubic"}, kAll13, kFloatsBf16),
           Op("AffineGrid", 20)
               .In("theta", "T1", kFloatsBf16)
               .In("size", "T2", Bit(DType::kInt64))
