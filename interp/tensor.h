@@ -146,8 +146,8 @@ class Tensor {
     CHECK(static_cast<int64_t>(sizeof(T)) == element_bytes());
     return reinterpret_cast<T*>(mutable_raw());
   }
-  // Does no other tensor hold these elements?
-  bool Unshared() const { return rep_ && rep_.use_count() == 1 && rep_->memory.use_count() <= 1; }
+  // May its holder write over these elements: numbers that no other tensor holds?
+  bool Unshared() const { return raw() && rep_.use_count() == 1 && rep_->memory.use_count() <= 1; }
   // One with the same memory: for who writes over elements that nobody reads any more.
   Tensor Overwritten() const;
   const std::byte* raw() const { return rep_ ? rep_->raw : nullptr; }
