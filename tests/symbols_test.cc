@@ -27,7 +27,7 @@ struct Case {
   const char* y;  // the extents of its output
 };
 
-void PrintTo(const Case& c, std::ostream* out) { *out << c.graph; }
+void PrintTo(const Case& c, std::ostream* out) { *out << c.y; }
 
 class Extent : public testing::TestWithParam<Case> {};
 

@@ -2,6 +2,7 @@
 // FusedMatMul. They are Conv, Gemm and MatMul with something before or behind: those rows' own
 // rules and kernels do the work.
 #include "interp/convolve.h"
+#include "interp/movement.h"
 #include "interp/ops/elementwise.h"
 #include "interp/ops/matmul.h"
 
@@ -16,10 +17,20 @@ const OpSpec& Plain(const std::string& name, int opset = 13) {
   return *row;
 }
 
-const std::vector<std::string> kActivations = {"",          "Relu", "Sigmoid",     "Tanh",
-                                               "LeakyRelu", "Clip", "HardSigmoid", "Elu"};
+const std::vector<std::string> kActivations = {"",
+                                               "Relu",
+                                               "Sigmoid",
+                                               "Tanh",
+                                               "LeakyRelu",
+                                               "Clip",
+                                               "HardSigmoid",
+                                               "Elu",
+                                               "ThresholdedRelu",
+                                               "Selu",
+                                               "Softplus",
+                                               "Softsign"};
 
-// The activation on the first output, with its numbers: alpha and beta, or min and max.
+// The activation on the first output, with its numbers: alpha and beta (gamma), or min and max.
 Status Activate(KernelContext& c, const std::string& name, float first, float second) {
   if (name.empty()) return {};
   constexpr int kOpset = 10;  // Clip has attributes
@@ -72,40 +83,51 @@ void FusedGemmRule(RuleContext& c) { Plain("Gemm").rule(c); }
 
 Status EvalFusedGemm(KernelContext& c) {
   TRY(Plain("Gemm").eval(c));
-  return Activate(c, c.String("activation"), c.Float("activation_alpha"),
-                  c.Float("activation_beta"));
+  const std::string name = c.String("activation");
+  return Activate(c, name, c.Float("activation_alpha"),
+                  c.Float(name == "Selu" ? "activation_gamma" : "activation_beta"));
 }
 
-// ---- FusedMatMul: alpha * A' * B', each with its last two axes swapped or not, where it has two
+// ---- FusedMatMul: alpha * A' * B'. transBatch moves the first axis behind the other batch axes,
+// [M,B1..Bn,K] to [B1..Bn,M,K]; trans swaps the last two axes then. A vector stays as it is.
 
 template <class Extents>
-Extents Turned(Extents extents, bool turn) {
-  if (turn && extents.size() > 1) std::swap(extents.rbegin()[0], extents.rbegin()[1]);
+Extents Turned(Extents extents, bool batch, bool swap) {
+  if (extents.size() < 2) return extents;
+  if (batch) std::rotate(extents.begin(), extents.begin() + 1, extents.end() - 1);
+  if (swap) std::swap(extents.rbegin()[0], extents.rbegin()[1]);
   return extents;
 }
 
 void FusedMatMulRule(RuleContext& c) {
   if (!c.Ranked(0) || !c.Ranked(1)) return c.OutUnranked(0, c.dtype(0));
   c.Out(0, c.dtype(0),
-        MatMulDims(c, Turned(c.Dims(0), c.IntValue("transA") != 0),
-                   Turned(c.Dims(1), c.IntValue("transB") != 0)));
+        MatMulDims(c, Turned(c.Dims(0), c.IntValue("transBatchA") != 0, c.IntValue("transA") != 0),
+                   Turned(c.Dims(1), c.IntValue("transBatchB") != 0, c.IntValue("transB") != 0)));
+}
+
+// An operand with its batch axes in front, row by row.
+Result<Tensor> BatchFirst(KernelContext& c, int i, const char* attr) {
+  const Tensor& x = c.in(i);
+  if (c.Int(attr) == 0 || x.rank() < 3) return x;
+  Tensor y = TRY(c.Scratch(x.dtype(), Turned(x.shape(), true, false)));
+  TRY(CopyWalk(x, {y.shape(), Turned(Strides(x.shape()), true, false), Strides(y.shape())}, y));
+  return y;
 }
 
 Status EvalFusedMatMul(KernelContext& c) {
-  if (c.Int("transBatchA") != 0 || c.Int("transBatchB") != 0)
-    return Unsupported("FusedMatMul with turned batches");
-  const bool ta = c.Int("transA") != 0 && c.in(0).rank() > 1,
-             tb = c.Int("transB") != 0 && c.in(1).rank() > 1;
+  const Tensor a = TRY(BatchFirst(c, 0, "transBatchA")), b = TRY(BatchFirst(c, 1, "transBatchB"));
+  const bool ta = c.Int("transA") != 0 && a.rank() > 1, tb = c.Int("transB") != 0 && b.rank() > 1;
   const MatMulShape s =
-      TRY(MatMulShapeOf(c, Turned(c.in(0).shape(), ta), Turned(c.in(1).shape(), tb)));
+      TRY(MatMulShapeOf(c, Turned(a.shape(), false, ta), Turned(b.shape(), false, tb)));
   Tensor* y = TRY(c.Out(0));
   if (y->size() == 0) return {};
-  return VisitFloat(c.in(0), [&](auto zero) -> Status {
+  return VisitFloat(a, [&](auto zero) -> Status {
     using T = decltype(zero);
     T* out = y->mutable_data<T>();
     ForBroadcast2(s.batch, s.batch_a, s.batch_b, [&](int64_t i, int64_t ia, int64_t ib) {
-      MatrixProduct(c.data<T>(0) + ia * s.m * s.k, c.data<T>(1) + ib * s.k * s.n,
-                    out + i * s.m * s.n, s.m, s.k, s.n, ta, tb);
+      MatrixProduct(a.data<T>() + ia * s.m * s.k, b.data<T>() + ib * s.k * s.n, out + i * s.m * s.n,
+                    s.m, s.k, s.n, ta, tb);
     });
     const T alpha = T(static_cast<double>(c.Float("alpha")));
     for (int64_t i = 0; i < y->size(); ++i) out[i] = alpha * out[i];

@@ -279,7 +279,9 @@ std::vector<OpSpec> ops_normalization() {
   layer.Out("Mean", "U", kStatistics, Arity::kOptional)
       .Out("InvStdDev", "U", kStatistics, Arity::kOptional);
   layer.Int("axis", -1).Float("epsilon", 1e-5f, EpsilonDomain()).Int("stash_type", 1);
-  rows.push_back(layer.Rule(LayerRule).Eval(EvalLayer).Draw(DrawLayer).Class(Accuracy::kReduction));
+  layer.Rule(LayerRule).Eval(EvalLayer).Draw(DrawLayer).Class(Accuracy::kReduction);
+  // ONNX Runtime's optimizer writes it into models of any operator set.
+  rows.insert(rows.end(), {layer.Since(1).LeftOut("before opset 17 ONNX Runtime's own"), layer});
 
   OpSpec mvn = Row("MeanVarianceNormalization", 9, kFloats16, MeanVarianceRule, EvalMeanVariance);
   mvn.Attr({"axes", AttrType::kInts, false, AttrValue(std::vector<int64_t>{0, 2, 3}), {}});

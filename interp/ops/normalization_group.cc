@@ -157,11 +157,15 @@ std::vector<OpSpec> ops_normalization_group() {
           .Class(Accuracy::kReduction)
           .Example(
               "opset 23 graph(float[2,3] x, float[3] s) -> (y) { y = RMSNormalization(x, s) }");
+  // What ONNX Runtime's optimizer writes for it into models of any operator set.
+  OpSpec simplified = rms.Since(1).LeftOut("ONNX Runtime's own");
+  simplified.name = "SimplifiedLayerNormalization";
+  simplified.examples.clear();
   OpSpec group = Group(18);
   group.Example(
       "opset 18 graph(float[1,4,2] x, float[2] s, float[2] b) -> (y) { y = GroupNormalization(x, "
       "s, b) {num_groups=2} }");
-  return {group, Group(21), rms};
+  return {group, Group(21), rms, simplified};
 }
 
 }  // namespace assay
