@@ -34,7 +34,9 @@ std::vector<bool> GraphBuilder::SurelySeen(const std::vector<int>& order) const 
       if (n.inputs[i] < 0) continue;
       bool leaf = values_[n.inputs[i]].kind != GenValue::Kind::kNode && i < 32 &&
                   (n.values_read >> i & 1) == 0 && !TypeOnly(spec, static_cast<int>(i));
-      if (all || (first && i == 0) || (leaves && leaf)) seen[n.inputs[i]] = true;
+      // What two nodes read one may take away again: a zero point on the way there and back.
+      bool alone = values_[n.inputs[i]].uses == 1;
+      if (all || (first && i == 0) || (leaves && leaf && alone)) seen[n.inputs[i]] = true;
     }
   }
   return seen;

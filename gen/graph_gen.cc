@@ -28,8 +28,8 @@ constexpr int kProducerTries = 3;
 constexpr int kMaxProducerDepth = 2;
 constexpr int kOddInputs = 2;
 constexpr size_t kUnreadBeforeJoin = 1;
-constexpr double kJoins = 0.6;
-constexpr int kJoinTries = 10;
+constexpr int kJoinTries = 5;
+constexpr int kJoinTriesEven = 9;
 constexpr size_t kLiveValues = 64;  // that may be read, in a long graph
 
 class Generator {
@@ -249,10 +249,12 @@ class Generator {
     for (int id : builder_.live()) {
       if (Unread(id)) unread.push_back(id);
     }
-    if (unread.size() < kUnreadBeforeJoin || !choices_.Chance(kJoins)) return false;
-    for (int i = 0; i < kJoinTries; ++i) {
+    if (unread.size() < kUnreadBeforeJoin || !choices_.Chance(options_.joins)) return false;
+    int most = options_.even ? kJoinTriesEven : kJoinTries;
+    for (int i = 0; i < most; ++i) {
       int id = unread[choices_.Below(unread.size())];
-      const Row* row = PickReader(id);
+      const GenValue& v = builder_.value(id);
+      const Row* row = Palette::Draw(choices_, palette_->Joiners(v.dtype, v.rank()));
       GraphBuilder::Mark mark = builder_.Here();
       Plan plan;
       if (!row || !planner_.Join(*row, id, &plan)) continue;

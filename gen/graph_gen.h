@@ -34,7 +34,8 @@ struct GenOptions {
   double backward = 0.2;        // chance that a step inserts backwards
   double reuse = 0.8;           // chance that a further operand is an existing value
   double by_value = 0.5;        // chance that a step chooses a value first, and then who reads it
-  bool even = false;            // all operators alike, whatever the weights of their rows
+  double joins = 0.6;  // chance that a step joins values that nobody has read, if there are
+  bool even = false;   // all operators alike, whatever the weights of their rows
   // Element types of fresh values, with weights.
   std::vector<std::pair<DType, int>> dtypes = {
       {DType::kFloat, 760}, {DType::kDouble, 45}, {DType::kInt64, 55}, {DType::kInt32, 45},

@@ -1,12 +1,11 @@
 #include "gen/palette.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <mutex>
 #include <tuple>
 
-#include "interp/infer.h"
+#include "gen/even_weights.h"
 
 namespace assay {
 namespace {
@@ -24,12 +23,14 @@ void Palette::List::Add(const Row* row, double weight) {
   upto.push_back((upto.empty() ? 0 : upto.back()) + weight);
 }
 
-void Palette::Add(const Row& row, double weight) {
+void Palette::Add(const Row& row, double weight, double joins) {
   all_.Add(&row, weight);
   for (size_t t = 0; t < kTypes; ++t) {
     DType dtype = static_cast<DType>(t);
     for (size_t r = 0; row.Takes(dtype) && r < kRanks; ++r) {
-      if (row.TakesRank(static_cast<int>(r))) readers_[t * kRanks + r].Add(&row, weight);
+      if (!row.TakesRank(static_cast<int>(r))) continue;
+      readers_[t * kRanks + r].Add(&row, weight);
+      if (row.spec->MaxInputs() > 1) joiners_[t * kRanks + r].Add(&row, joins);
     }
     // A draw callback goes from inputs to outputs alone.
     bool makes = !row.spec->draw && Contains(row.spec->OutputAt(0).types, dtype);
@@ -38,23 +39,11 @@ void Palette::Add(const Row& row, double weight) {
 }
 
 namespace {
-// For nodes of all operator sets to be alike, an operator that only some of them have comes there
-// the more often.
-double EvenWeight(const OpSpec& spec) {
-  int with = 0, sets = kNewestOpset - kFirstGeneratedOpset + 1;
-  for (int opset = kFirstGeneratedOpset; opset <= kNewestOpset; ++opset)
-    with += GeneratedRow(spec.domain, spec.name, opset) != nullptr;
-  // What has to fit together is refused more often, what few values can be read by is asked less
-  // often by them; and guards, joins and motifs bring functions of floats anyway.
-  const DTypeSet reads = spec.inputs[0].types;
-  bool floats = Contains(reads & spec.outputs[0].types, DType::kFloat);
-  double tries = spec.draw ? 1.7 : 1;
-  if (!Contains(reads, DType::kFloat)) tries *= spec.draw ? 1.25 : 1.7;
-  if (reads == Bit(DType::kString) || spec.Has(kOnRequest)) tries *= 1.5;
-  if (floats && spec.Has(kElementwise)) tries *= 0.7;
-  if (SaysTheSame(spec)) tries *= kSeldom;
-  // What few sets have shares these with others of which the same is true.
-  return tries * std::pow(sets / std::max(1, with), 1.25);
+// Two values that go together are found for few operators, which would be everywhere; for those
+// that broadcast floats nearly always.
+double EvenJoins(const OpSpec& spec) {
+  const bool floats = Contains(spec.outputs[0].types, DType::kFloat);
+  return spec.Has(kBroadcasts) && floats ? 0.33 : 1;
 }
 }  // namespace
 
@@ -72,17 +61,29 @@ std::shared_ptr<const Palette> Palette::Of(int opset, const std::vector<std::str
   for (const Row& row : catalog.rows()) {
     bool wanted = only.empty() || Listed(only, row.spec->name);
     if (row.spec->Has(kOnRequest) && !anything) continue;
-    if (wanted && !Listed(exclude, row.spec->name))
-      palette->Add(row, even ? EvenWeight(*row.spec) : row.weight);
+    if (!wanted || Listed(exclude, row.spec->name)) continue;
+    const OpSpec& spec = *row.spec;
+    if (even)
+      palette->Add(row, EvenWeight(spec.domain.empty() ? spec.name : spec.domain + "." + spec.name),
+                   EvenJoins(spec));
+    else
+      palette->Add(row, row.weight, row.weight);
   }
   if (kept.size() >= kKept) kept.clear();
   return kept[key] = std::move(palette);
 }
 
-const Palette::List& Palette::Readers(DType dtype, int rank) const {
+const Palette::List& Palette::Of(const std::array<List, kTypes * kRanks>& lists, DType dtype,
+                                 int rank) const {
   size_t type = static_cast<size_t>(dtype);
   if (type >= kTypes || rank < 0 || rank > kMaxRank) return none_;
-  return readers_[type * kRanks + static_cast<size_t>(rank)];
+  return lists[type * kRanks + static_cast<size_t>(rank)];
+}
+const Palette::List& Palette::Readers(DType dtype, int rank) const {
+  return Of(readers_, dtype, rank);
+}
+const Palette::List& Palette::Joiners(DType dtype, int rank) const {
+  return Of(joiners_, dtype, rank);
 }
 
 const Palette::List& Palette::Makers(DType dtype) const {

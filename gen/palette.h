@@ -33,6 +33,8 @@ class Palette {
   // The row of that operator; null when there is none.
   const Row* Find(const std::string& name) const;
   const List& Readers(DType dtype, int rank) const;
+  // Those of them that read another value too.
+  const List& Joiners(DType dtype, int rank) const;
   // Rows whose first output can have that type and that a Planner can plan from it.
   const List& Makers(DType dtype) const;
 
@@ -41,10 +43,11 @@ class Palette {
 
  private:
   static constexpr size_t kTypes = kDTypeCount, kRanks = kMaxRank + 1;
-  void Add(const Row& row, double weight);
+  void Add(const Row& row, double weight, double joins);
+  const List& Of(const std::array<List, kTypes * kRanks>& lists, DType dtype, int rank) const;
 
   List all_, none_;
-  std::array<List, kTypes * kRanks> readers_;
+  std::array<List, kTypes * kRanks> readers_, joiners_;
   std::array<List, kTypes> makers_;
 };
 

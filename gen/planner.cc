@@ -396,7 +396,7 @@ bool Planner::Read(const Row& row, int first, bool joins, Plan* plan) {
   const OpSpec& spec = *row.spec;
   scope_ = {};
   row_ = &row;
-  if (joins && (spec.MaxInputs() < 2 || !AnyJoinable(first))) return false;
+  if (joins && !AnyJoinable(first)) return false;
   Start(row, plan);
   const GenValue& v = builder_.value(first);
   int required = std::max(1, spec.MinInputs()), slot = 0;

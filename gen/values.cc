@@ -284,7 +284,7 @@ Tensor Altered(const Tensor& t, int way) {
   uint64_t state = Mix(static_cast<uint64_t>(way));
   auto moved = [&](double v) {
     state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-    return v + (state >> 63 != 0 ? 1 : -1) * (0.1 + 0.4 * std::fabs(v));
+    return v + (state >> 63 != 0 ? 1 : -1) * (0.05 + 0.2 * std::fabs(v));
   };
   if (IsFloat(t.dtype()) && t.element_bytes() == sizeof(double)) {
     double* data = out.mutable_data<double>();
