@@ -93,9 +93,8 @@ TEST(Metric, TheNativeRunOfTheSourceIsWithinTheNativeBound) {
 }
 
 TEST(Metric, WhatOverflowsInItsOwnElementTypeIsMaskedThere) {
-  Model source =
-      Make({MakeNode("Mul", {"x", "big"}, {"z"}), MakeNode("Mul", {"z", "big"}, {"y"})},
-           {{"big", Tensor::Floats({2}, {1e30f, 1}), {}}}, {2});
+  Model source = Make({MakeNode("Mul", {"x", "big"}, {"z"}), MakeNode("Mul", {"z", "big"}, {"y"})},
+                      {{"big", Tensor::Floats({2}, {1e30f, 1}), {}}}, {2});
   Comparison c = ComparePair(source, source, 1, true);
   EXPECT_FALSE(c.beyond()) << c.note;
   EXPECT_EQ(c.masked, 1);
@@ -131,6 +130,24 @@ TEST(Metric, IntegersOnABreakpointAreMaskedAndOthersMustBeEqual) {
   Comparison c = ComparePair(source, other, 3);
   EXPECT_TRUE(c.beyond());
   EXPECT_EQ(c.margin, kBeyondMargin);
+}
+
+// alpha a little below 2 would be cut off to 1, and every element masked.
+TEST(Metric, FactorsOfIntegersAreExact) {
+  auto gemm = [](const char* alpha, const char* b) {
+    return ParseText(
+               "graph(int32[4,4] x) -> (y) { w = int32[4,4] random(1) v = int32[4,4] random(2) "
+               "y = Gemm(x, " +
+               std::string(b) + ") {alpha=" + alpha + "} }")
+        .value();
+  };
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    for (const char* alpha : {"2.0", "0.5"}) {
+      Comparison c = ComparePair(gemm(alpha, "w"), gemm(alpha, "v"), seed);
+      EXPECT_TRUE(c.beyond()) << alpha;
+      EXPECT_EQ(c.masked, 0) << alpha;
+    }
+  }
 }
 
 TEST(Metric, NanAgainstANumberIsAVerdictOfItsOwn) {
@@ -176,10 +193,13 @@ TEST(Metric, MapeIsTheMeanOverElementsThatAreNotZero) {
 TEST(Metric, KnowsWhatANormalizationRoundsInside) {
   // Nearly equal elements: the deviation is what rounding left of them.
   Model source = *ParseText(
-      "graph(double[1,1,4,4] x) -> (y) { s = double[1] {1.5} b = double[1] {0.25} y = InstanceNormalization(x, s, b) }");
+      "graph(double[1,1,4,4] x) -> (y) { s = double[1] {1.5} b = double[1] {0.25} y = "
+      "InstanceNormalization(x, s, b) }");
   Model target = *ParseText(
-      "graph(double[1,1,4,4] x) -> (y) { s = double[] {1.5} b = double[] {0.25} e = double[] {9.999999747378752e-06} "
-      "m = ReduceMean(x) {axes=[2,3]} d = Sub(x, m) q = Mul(d, d) v = ReduceMean(q) {axes=[2,3]} a = Add(v, e) "
+      "graph(double[1,1,4,4] x) -> (y) { s = double[] {1.5} b = double[] {0.25} e = double[] "
+      "{9.999999747378752e-06} "
+      "m = ReduceMean(x) {axes=[2,3]} d = Sub(x, m) q = Mul(d, d) v = ReduceMean(q) {axes=[2,3]} a "
+      "= Add(v, e) "
       "r = Sqrt(a) n = Div(d, r) k = Mul(n, s) y = Add(k, b) }");
   Tensor x = Tensor::Make(DType::kDouble, {1, 1, 4, 4}).value();
   for (int64_t i = 0; i < x.size(); ++i) x.Set(i, 1000.1 + 1e-5 * static_cast<double>(i * i % 7));

@@ -249,6 +249,7 @@ bool DrawDft(Choices& choices, Draft& d) {
 }
 
 bool DrawStft(Choices& choices, Draft& d) {
+  constexpr int kLastOfLibonnx = 17;
   d.attrs.clear();
   Shape x = DrawSignal(choices, d, 3);
   if (x.size() != 3 || x[2] > 2 || ElementCount(x) == 0) return false;
@@ -266,7 +267,7 @@ bool DrawStft(Choices& choices, Draft& d) {
   std::vector<int64_t> steps;
   for (int64_t s = 1; s <= x[1] - length; ++s) {
     bool same = (x[1] - length) / s == (x[1] - (onesided ? length / 2 + 1 : length)) / s;
-    if (same || d.anything) steps.push_back(s);
+    if (same || (d.anything && d.opset > kLastOfLibonnx)) steps.push_back(s);
   }
   if (steps.empty()) return false;
   d.SetConstant(1, Scalar(type, choices.Pick(steps)));
