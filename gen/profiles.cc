@@ -84,7 +84,7 @@ void Everything(GenOptions& o) {
     o.dtypes.push_back({t, t == DType::kFloat ? 40 : IsFloat(t) ? 8 : 4});
   }
   // Lists, control flow and tests for NaN come as motifs alone.
-  o.motifs = {{kLists, 0.04}, {kControlFlow, 0.03}, {kNotFinite, 0.005}, {kAllTags, 0.03}};
+  o.motifs = {{kLists, 0.046}, {kControlFlow, 0.03}, {kNotFinite, 0.005}, {kAllTags, 0.03}};
   o.dynamic = 0.1;
   o.functions = 0.1;
 }

@@ -65,6 +65,10 @@ std::set<std::string> FaultsOn(const OpSpec& row) {
 
 }  // namespace
 
+bool IsGenerated(const OpSpec& row) {
+  return row.Generated() || (row.eval && row.left_out.empty() && !row.Has(kNondeterministic));
+}
+
 std::string OperatorsPage() {
   std::map<std::pair<std::string, std::string>, std::vector<const OpSpec*>> operators;
   for (const OpSpec& row : AllOps()) operators[{row.domain, row.name}].push_back(&row);
@@ -85,7 +89,7 @@ std::string OperatorsPage() {
     for (const OpSpec* row : rows) {
       since.push_back(row->since);
       runs = runs && row->eval != nullptr;
-      generates = generates || row->Generated();
+      generates = generates || IsGenerated(*row);
       on_request = on_request || row->Has(kOnRequest) || row->domain == "ai.onnx.ml";
       if (!row->left_out.empty()) why = row->left_out;
       faults.merge(FaultsOn(*row));

@@ -3,7 +3,12 @@
 
 #include <string>
 
+#include "interp/op_spec.h"
+
 namespace assay {
+
+// Is the row generated? Rows of bodies and lists are, within motifs (gen/motif.h): a row alone says too little of them.
+bool IsGenerated(const OpSpec& row);
 
 // One line an operator: versions, element types of the newest one, whether it runs and is generated, and which faults
 // find a site on its examples.

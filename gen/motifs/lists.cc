@@ -101,6 +101,7 @@ std::vector<Motif> motifs_lists() {
   empty.allow.dull = true;  // the length
   Motif map = row("sequence_map", "SequenceMap over the slices of a value", Mapped, 17);
   Motif optional = row("optional", "an Optional and its element", Optional, 15);
+  optional.allow.dull = true;  // whether there is an element
   map.weight = optional.weight = 2;  // fewer operator sets have them
   return {row("sequence", "a sequence made, changed and read", Sequence, 11), empty,
           row("pieces", "SplitToSequence and ConcatFromSequence", Pieces, 11), map, optional};

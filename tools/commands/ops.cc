@@ -47,7 +47,7 @@ nlohmann::json ToJson(const OpSpec& s) {
   }
   nlohmann::json supported = {{"infer", s.rule != nullptr},
                               {"run", s.eval != nullptr},
-                              {"generate", s.Generated()},
+                              {"generate", IsGenerated(s)},
                               {"deterministic", !s.Has(kNondeterministic)}};
   return {{"name", s.name},
           {"domain", s.domain},
@@ -76,7 +76,7 @@ Result<int> Execute(const JsonFlag& json, const std::string& markdown) {
     std::string name = (s.domain.empty() ? "" : s.domain + ".") + s.name;
     names.insert(name);
     table += fmt::format("{:<24} {:>5}  {:<5} {:<3} {:<8} {}\n", name, s.since, yes(s.rule),
-                         yes(s.eval), yes(s.Generated()), MainTypes(s));
+                         yes(s.eval), yes(IsGenerated(s)), MainTypes(s));
     list.push_back(ToJson(s));
   }
   table += fmt::format("{} operators, {} versions\n", names.size(), list.size());
