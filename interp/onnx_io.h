@@ -1,11 +1,11 @@
 // ONNX files to Model and back, and single tensors (TensorProto). The only room that knows
 // protobuf.
 //
-// What we do not interpret survives load + save: doc strings, functions, training info, sparse
-// initializers, quantization annotations, unknown attribute kinds, unknown fields, non-tensor types
+// What we do not interpret survives load + save: doc strings, functions, training info,
+// quantization annotations, unknown attribute kinds, unknown fields, non-tensor types
 // and tensors of element types that DType does not name (kept whole in `extra`, their Tensor is not
-// defined()). Rewritten on the way: tensor data is always saved as raw_data, and external data
-// moves to where SaveOptions says.
+// defined()). Rewritten on the way: tensor data is always saved as raw_data, external data moves
+// to where SaveOptions says, and sparse initializers and constants become dense.
 //
 // Files are untrusted. Errors are Invalid (broken format, sizes that disagree, external data
 // outside the model's folder) or LimitHit; sizes are checked before memory is taken. Everything

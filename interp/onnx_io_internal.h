@@ -31,6 +31,11 @@ Result<Model> TakeModel(onnx::ModelProto* proto, LoadState* state);
 // result isn't defined(). Errors carry no `where`.
 Result<Tensor> TakeTensor(onnx::TensorProto* proto, LoadState* state);
 
+// A sparse tensor as the dense one it stands for (ONNX SparseTensorProto: `values` [NNZ] at
+// `indices`, [NNZ] in row-major order or [NNZ,rank], zeros elsewhere). Its name stays in `values`;
+// the result isn't defined() where that is so of `values`.
+Result<Tensor> TakeSparse(onnx::SparseTensorProto* proto, LoadState* state);
+
 // Writes dims, data_type and data (raw_data; string_data for strings).
 void PutTensor(const Tensor& tensor, onnx::TensorProto* proto);
 // The same without the data: only dims and data_type.

@@ -76,17 +76,21 @@ class Loader {
       out.inputs.assign(f.input().begin(), f.input().end());
       out.outputs.assign(f.output().begin(), f.output().end());
       for (const auto& o : f.opset_import()) {
-        if (o.version() < 0 || o.version() > INT_MAX) return Invalid("opset version of function '" + f.name() + "'");
+        if (o.version() < 0 || o.version() > INT_MAX)
+          return Invalid("opset version of function '" + f.name() + "'");
         out.opsets[o.domain() == "ai.onnx" ? "" : o.domain()] = static_cast<int>(o.version());
       }
-      // FunctionProto.attribute_proto (IR version 9), which the messages of libonnx 1.12 don't know.
+      // FunctionProto.attribute_proto (IR version 9), which the messages of libonnx 1.12 don't
+      // know.
       constexpr int kAttributeProto = 11;
       for (int i = 0; i < f.unknown_fields().field_count(); ++i) {
         const auto& field = f.unknown_fields().field(i);
         onnx::AttributeProto a;
-        if (field.number() != kAttributeProto || field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
+        if (field.number() != kAttributeProto ||
+            field.type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED)
           continue;
-        if (!a.ParseFromString(field.length_delimited())) return Invalid("attributes of function '" + f.name() + "'");
+        if (!a.ParseFromString(field.length_delimited()))
+          return Invalid("attributes of function '" + f.name() + "'");
         AttrValue value = TRY(LoadAttr(&a, 0));
         out.defaults.push_back({a.name(), std::move(value), {}});
       }
@@ -102,7 +106,8 @@ class Loader {
       }
       functions.push_back(std::move(out));
     }
-    if (!functions.empty()) m->functions = std::make_shared<const std::vector<Function>>(std::move(functions));
+    if (!functions.empty())
+      m->functions = std::make_shared<const std::vector<Function>>(std::move(functions));
     return {};
   }
 
@@ -136,6 +141,7 @@ class Loader {
       g.initializers.push_back(std::move(i));
     }
     p->clear_initializer();
+    TRY(LoadSparse(p->mutable_sparse_initializer(), &g));
     for (auto& n : *p->mutable_node()) g.nodes.push_back(TRY(LoadNode(&n, depth)));
     p->clear_node();
     g.extra = Rest(*p);
@@ -178,6 +184,24 @@ class Loader {
     return i;
   }
 
+  // They become dense; those of element types that we can't hold stay where they are.
+  Status LoadSparse(google::protobuf::RepeatedPtrField<onnx::SparseTensorProto>* list, Graph* g) {
+    google::protobuf::RepeatedPtrField<onnx::SparseTensorProto> kept;
+    for (auto& p : *list) {
+      Initializer i;
+      i.name = p.values().name();
+      Result<Tensor> t = TakeSparse(&p, state_);
+      if (!t.ok()) return t.error().In("sparse initializer '" + i.name + "'");
+      i.value = *std::move(t);
+      if (i.value.defined())
+        g->initializers.push_back(std::move(i));
+      else
+        kept.Add()->Swap(&p);
+    }
+    list->Swap(&kept);
+    return {};
+  }
+
   Result<NodePtr> LoadNode(onnx::NodeProto* p, int depth) {
     auto n = std::make_shared<Node>();
     n->name = TAKE(p, name);
@@ -190,9 +214,12 @@ class Loader {
     for (auto& a : *p->mutable_attribute()) {
       Attribute out;
       out.name = TAKE(&a, name);
-      Result<AttrValue> v = LoadAttr(&a, depth);
+      const bool sparse = n->op == "Constant" && out.name == "sparse_value";
+      Result<AttrValue> v = LoadAttr(&a, depth, sparse);
       if (!v.ok()) return v.error().In(n->op + " '" + n->name + "': attribute '" + out.name + "'");
       out.value = std::move(*v);
+      // A sparse constant is read as the dense one.
+      if (sparse && TypeOf(out.value) == AttrType::kTensor) out.name = "value";
       if (TypeOf(out.value) != AttrType::kOpaque) out.extra = Rest(a);
       n->attrs.push_back(std::move(out));
     }
@@ -233,12 +260,14 @@ class Loader {
     return type;
   }
 
-  Result<AttrValue> LoadAttr(AttrProto* a, int depth) {
+  // `sparse`: a sparse tensor may become a dense one.
+  Result<AttrValue> LoadAttr(AttrProto* a, int depth, bool sparse = false) {
     AttrProto::AttributeType kind = TRY(KindOfAttr(*a));
     if (a->has_ref_attr_name()) kind = AttrProto::UNDEFINED;
     if (kind == AttrProto::GRAPH && !a->has_g()) return Invalid("is a graph without a value");
     if (kind == AttrProto::TENSOR && !a->has_t()) return Invalid("is a tensor without a value");
     if (kind == AttrProto::TENSOR) return LoadTensorAttr(a);
+    if (kind == AttrProto::SPARSE_TENSOR && sparse) return LoadSparseAttr(a);
     std::optional<AttrValue> v;
     switch (kind) {
       case AttrProto::INT:
@@ -275,6 +304,15 @@ class Loader {
     if (!t.defined()) return AttrValue(Opaque{a->SerializeAsString()});
     a->clear_type();
     if (a->t().ByteSizeLong() == 0) a->clear_t();
+    return AttrValue(std::move(t));
+  }
+
+  Result<AttrValue> LoadSparseAttr(AttrProto* a) {
+    std::string whole = a->SerializeAsString();
+    Tensor t = TRY(TakeSparse(a->mutable_sparse_tensor(), state_));
+    if (!t.defined()) return AttrValue(Opaque{std::move(whole)});
+    a->clear_type();
+    a->clear_sparse_tensor();
     return AttrValue(std::move(t));
   }
 

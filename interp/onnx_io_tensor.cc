@@ -80,8 +80,8 @@ int64_t FieldEntries(DType t, int64_t elements) {
 // How many elements of a packed type share a byte.
 int64_t PerByte(DType t) { return t == DType::kInt2 || t == DType::kUint2 ? 4 : 2; }
 
-// Two or four elements a byte, the first in the lowest bits (ONNX IR, "4bit types"); signed ones are
-// sign-extended.
+// Two or four elements a byte, the first in the lowest bits (ONNX IR, "4bit types"); signed ones
+// are sign-extended.
 void Unpack(DType t, const char* packed, int64_t elements, std::byte* out) {
   const int64_t per_byte = PerByte(t);
   const unsigned bits = static_cast<unsigned>(8 / per_byte), mask = (1u << bits) - 1;
@@ -314,9 +314,7 @@ Result<Shape> DimsOf(const onnx::TensorProto& p) {
 
 }  // namespace
 
-bool IsPacked(DType t) {
-  return t == DType::kFloat4E2M1 || Contains(kInts4 | kInts2, t);
-}
+bool IsPacked(DType t) { return t == DType::kFloat4E2M1 || Contains(kInts4 | kInts2, t); }
 
 int64_t RawSize(DType dtype, int64_t elements) {
   if (IsPacked(dtype)) return elements / PerByte(dtype) + (elements % PerByte(dtype) != 0);
@@ -359,6 +357,62 @@ Result<Tensor> TakeTensor(onnx::TensorProto* p, LoadState* state) {
   }
   ClearTaken(p);
   return t;
+}
+
+namespace {
+
+// The place of element i of a sparse tensor of that shape.
+Result<int64_t> PlaceOf(const Tensor& indices, int64_t i, const Shape& shape) {
+  if (indices.rank() == 1) {
+    int64_t at = indices.AsInt(i);
+    if (at < 0 || at >= ElementCount(shape))
+      return Invalid("index " + Num(at) + " is outside " + ShapeToString(shape));
+    return at;
+  }
+  int64_t at = 0;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    int64_t index = indices.AsInt(i * static_cast<int64_t>(shape.size()) + static_cast<int64_t>(d));
+    if (index < 0 || index >= shape[d])
+      return Invalid("index " + Num(index) + " of axis " + Num(static_cast<int64_t>(d)) +
+                     " is outside " + ShapeToString(shape));
+    at = at * shape[d] + index;
+  }
+  return at;
+}
+
+}  // namespace
+
+Result<Tensor> TakeSparse(onnx::SparseTensorProto* p, LoadState* state) {
+  Shape shape(p->dims().begin(), p->dims().end());
+  const int64_t elements = ElementCount(shape);
+  if (elements < 0) return Invalid("dims " + ShapeToString(shape) + " are negative or overflow");
+  Tensor values = TRY(TakeTensor(p->mutable_values(), state));
+  if (!values.defined()) return values;
+  Tensor indices = TRY(TakeTensor(p->mutable_indices(), state));
+  const Shape linear = {values.size()},
+              by_axis = {values.size(), static_cast<int64_t>(shape.size())};
+  if (values.rank() != 1 || indices.dtype() != DType::kInt64 ||
+      (indices.shape() != linear && indices.shape() != by_axis))
+    return Invalid("values " + values.TypeString() + " and indices " + indices.TypeString() +
+                   " do not make a sparse tensor");
+  if (elements > std::numeric_limits<int64_t>::max() / 16)
+    return LimitHit("dims " + ShapeToString(shape) + " overflow");
+  TRY(CountBytes(elements * std::max<int64_t>(ElementBytes(values.dtype()), 1), state));
+  Tensor dense = TRY(Tensor::Make(values.dtype(), shape, Store::kNative, state->limits));
+  const int64_t width = dense.element_bytes();
+  if (dense.dtype() != DType::kString && dense.size() > 0)
+    std::memset(dense.mutable_raw(), 0, static_cast<size_t>(dense.bytes()));
+  for (int64_t i = 0; i < values.size(); ++i) {
+    const int64_t at = TRY(PlaceOf(indices, i, shape));
+    if (dense.dtype() == DType::kString)
+      dense.mutable_strings()[static_cast<size_t>(at)] = values.strings()[static_cast<size_t>(i)];
+    else
+      std::memcpy(dense.mutable_raw() + at * width, values.raw() + i * width,
+                  static_cast<size_t>(width));
+  }
+  p->clear_dims();
+  p->clear_indices();
+  return dense;
 }
 
 std::string RawBytes(const Tensor& tensor) {

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <functional>
 
+#include "interp/exec.h"
+
 namespace assay {
 namespace {
 
@@ -120,6 +122,8 @@ TEST(OnnxIo, WhatIsNotInterpretedSurvives) {
   onnx::GraphProto* g = m.mutable_graph();
   g->set_doc_string("graph");
   g->add_sparse_initializer()->add_dims(3);
+  g->mutable_sparse_initializer(0)->mutable_values()->set_data_type(
+      77);  // of no type that is known
   g->add_quantization_annotation()->set_tensor_name("q");
   auto* value = g->add_input();
   value->set_name("x");
@@ -156,6 +160,46 @@ TEST(OnnxIo, WhatIsNotInterpretedSurvives) {
   EXPECT_EQ(KindOf(model->graph.outputs[0]), ValueKind::kSequence);
   EXPECT_EQ(model->graph.inputs[0].shape->at(1), DimDecl());
   EXPECT_FALSE(model->graph.initializers[1].value.defined());
+}
+
+// `values` at `indices` of a tensor [2,3]: linear ones, or one a row and column.
+void PutSparse(const std::vector<float>& values, const Tensor& indices,
+               onnx::SparseTensorProto* p) {
+  p->add_dims(2);
+  p->add_dims(3);
+  p->mutable_values()->set_data_type(TensorProto::FLOAT);
+  p->mutable_values()->add_dims(static_cast<int64_t>(values.size()));
+  for (float v : values) p->mutable_values()->add_float_data(v);
+  p->mutable_indices()->set_data_type(TensorProto::INT64);
+  for (int64_t d : indices.shape()) p->mutable_indices()->add_dims(d);
+  for (int64_t i : indices.AsInts()) p->mutable_indices()->add_int64_data(i);
+}
+
+TEST(OnnxIo, SparseTensorsBecomeDense) {
+  ModelProto m = Base();
+  onnx::GraphProto* g = m.mutable_graph();
+  g->clear_initializer();
+  PutSparse({5, 7}, Tensor::Ints({2, 2}, {0, 1, 1, 2}), g->add_sparse_initializer());
+  g->mutable_sparse_initializer(0)->mutable_values()->set_name("w");
+  onnx::NodeProto* constant = g->add_node();
+  constant->set_op_type("Constant");
+  constant->add_output("x");
+  auto* value = constant->add_attribute();
+  value->set_name("sparse_value");
+  value->set_type(AttributeProto::SPARSE_TENSOR);
+  PutSparse({1, 2, 3}, Tensor::Vector({0, 2, 5}), value->mutable_sparse_tensor());
+  g->add_output()->set_name("y");
+
+  Result<Model> model = ParseModel(m.SerializeAsString(), "model");
+  ASSERT_TRUE(model.ok()) << model.error().ToString();
+  const Tensor want = Tensor::Floats({2, 3}, {1, 5, 2, 0, 0, 10});
+  Result<Execution> run = assay::Run(*model, {});
+  ASSERT_TRUE(run.ok()) << run.error().ToString();
+  EXPECT_TRUE(run->outputs[0].Identical(want));
+  // What is saved says the same.
+  Result<Model> again = ParseModel(SerializeModel(*model).value(), "again");
+  ASSERT_TRUE(again.ok()) << again.error().ToString();
+  EXPECT_TRUE(assay::Run(*again, {})->outputs[0].Identical(want));
 }
 
 TEST(OnnxIo, EditsShowOverWhatWasKept) {
@@ -396,6 +440,27 @@ TEST(OnnxIo, HostileModelsAreRefusedWithOneError) {
        Code::kInvalid, "more than one value"},
       {"graph without graph", [&](ModelProto& m) { attr(m)->set_type(AttributeProto::GRAPH); },
        Code::kInvalid, "without a value"},
+      {"sparse index",
+       [](ModelProto& m) {
+         PutSparse({1}, Tensor::Vector({6}), m.mutable_graph()->add_sparse_initializer());
+       },
+       Code::kInvalid, "index 6 is outside [2,3]"},
+      {"sparse index of an axis",
+       [](ModelProto& m) {
+         PutSparse({1}, Tensor::Ints({1, 2}, {0, -1}), m.mutable_graph()->add_sparse_initializer());
+       },
+       Code::kInvalid, "index -1 of axis 1"},
+      {"too few sparse indices",
+       [](ModelProto& m) {
+         PutSparse({1, 2}, Tensor::Vector({0}), m.mutable_graph()->add_sparse_initializer());
+       },
+       Code::kInvalid, "do not make a sparse tensor"},
+      {"huge sparse dims",
+       [](ModelProto& m) {
+         PutSparse({1}, Tensor::Vector({0}), m.mutable_graph()->add_sparse_initializer());
+         m.mutable_graph()->mutable_sparse_initializer(0)->set_dims(0, int64_t{1} << 45);
+       },
+       Code::kLimit, ""},
       {"opset", [](ModelProto& m) { m.mutable_opset_import(0)->set_version(int64_t{1} << 33); },
        Code::kInvalid, "opset version"},
   };
