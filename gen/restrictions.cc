@@ -58,15 +58,18 @@ bool Dilates(const Node& n) {
   return false;
 }
 
-// A stride is larger than its window.
+// Windows with SAME pads that skip inputs, whose pads would be negative: as none everywhere in
+// Conv. Pools are refused where they would be as many as the window has places.
 bool Skips(const Node& n, std::span<const TypeInfo> inputs) {
+  if (n.op == "Conv") return false;
+  const bool pools = n.op == "MaxPool" || n.op == "AveragePool";
   std::vector<int64_t> strides = n.Ints("strides"), kernel = n.Ints("kernel_shape");
   for (size_t i = 0; i < strides.size(); ++i) {
     int64_t window = i < kernel.size() ? kernel[i]
                      : inputs.size() > 1 && i + 2 < inputs[1].dims.size()
                          ? inputs[1].dims[i + 2].value()
                          : 1;
-    if (strides[i] > window) return true;
+    if (strides[i] > window && (!pools || window < 2)) return true;
   }
   return false;
 }
@@ -128,9 +131,7 @@ constexpr NodeRestriction kNodes[] = {
     {"ConvInteger", OddZeroPoints},
     // Refused beside an auto_pad, even where they are 0.
     {"", [](const Node& n, auto) { return AutoPads(n) && n.Find("pads") != nullptr; }},
-    // Runtimes ignore or refuse dilations when they compute SAME pads, and windows that skip inputs
-    // would need
-    // negative ones.
+    // Runtimes ignore or refuse dilations when they compute SAME pads.
     {"", [](const Node& n,
             std::span<const TypeInfo> in) { return SamePads(n) && (Dilates(n) || Skips(n, in)); }},
     // An output_padding that no convolution could have lost.
