@@ -181,8 +181,10 @@ TEST_F(Cli, BadModelsExitByKindWithOneLine) {
     ExpectError({"run", Path("bad.onnx")}, c.code, c.message);
     if (std::string(c.what) == "huge input") continue;  // too large for a run alone
     ExpectError({"verify", Path("bad.onnx"), Path("bad.onnx")}, c.code, c.message);
-    ExpectError({"repair", Path("bad.onnx"), Path("bad.onnx"), "--out", Path("o.onnx")}, c.code, c.message);
-    ExpectError({"convert", Path("bad.onnx"), "--out", Path("o.onnx"), "--faults", "1"}, c.code, c.message);
+    ExpectError({"repair", Path("bad.onnx"), Path("bad.onnx"), "--out", Path("o.onnx")}, c.code,
+                c.message);
+    ExpectError({"convert", Path("bad.onnx"), "--out", Path("o.onnx"), "--faults", "1"}, c.code,
+                c.message);
   }
 }
 
@@ -262,6 +264,21 @@ TEST_F(Cli, TextShowsAModelAndTurnsBackIntoIt) {
   ExpectError({"text", Path("bad.txt"), "--out", Path("bad.onnx")}, 3,
               "bad.txt:2:7: wanted a name");
   ExpectError({"text", Path("m.txt")}, 2, "--out");
+}
+
+TEST_F(Cli, TextDeclaresTypesOverTheInputsSymbols) {
+  ASSERT_TRUE(WriteFile(Path("m.txt"),
+                        "graph(float[N,3] x) -> (y) { h = Concat(x, x) {axis=0} "
+                        "y = Relu(h) }")
+                  .ok());
+  ASSERT_EQ(Run({"text", Path("m.txt"), "--types", "--out", Path("m.onnx")}).code, 0);
+  Outcome shown = Run({"text", Path("m.onnx")});
+  EXPECT_NE(shown.out.find("value float[\"2*N\",3] h"), std::string::npos) << shown.out;
+  ASSERT_TRUE(WriteFile(Path("bad.txt"),
+                        "graph(float[N,3] x, float[N,4] z) -> (float y) "
+                        "{ y = Add(x, z) }")
+                  .ok());
+  ExpectError({"text", Path("bad.txt"), "--types", "--out", Path("bad.onnx")}, 3, "bad.txt: ");
 }
 
 TEST_F(Cli, OpsListsTheTable) {
