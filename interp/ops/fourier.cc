@@ -273,7 +273,11 @@ bool DrawStft(Choices& choices, Draft& d) {
   d.SetConstant(1, Scalar(type, choices.Pick(steps)));
   // ONNX Runtime 1.30 takes the window of a complex signal for a complex one.
   const bool window = choices.Chance(0.6) && (x[2] == 1 || d.anything);
-  if (window) Ask(d, 2, d.inputs[0].dtype, {length});
+  // A window that is computed may have another length, or none that libonnx knows.
+  if (window && d.opset <= kLastOfLibonnx)
+    d.SetConstant(2, UniformConstant(choices, d.inputs[0].dtype, {length}, 0.25, 1));
+  else if (window)
+    Ask(d, 2, d.inputs[0].dtype, {length});
   if (!window || choices.Chance(0.3)) d.SetConstant(3, Scalar(type, length));
   return x[0] * x[1] * (length + 1) * 2 <= d.max_elements;
 }

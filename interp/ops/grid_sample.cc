@@ -139,7 +139,8 @@ bool DrawGridSample(Choices& choices, Draft& d) {
   });
   bool cubic = rank == 4 && !border;
   if (choices.Chance(0.7)) d.Set("mode", modes[choices.Below(cubic ? modes.size() : 2)]);
-  DType type = TypeOr(d, 1, d.inputs[0].dtype);
+  // The schema of opset 16 gives both one type (onnx#4655), and libonnx 1.12 asks for it.
+  DType type = d.spec->since < 20 ? d.inputs[0].dtype : TypeOr(d, 1, d.inputs[0].dtype);
   if (d.anything && choices.Chance(0.5))
     Ask(d, 1, type, grid);
   else
