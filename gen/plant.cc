@@ -18,6 +18,8 @@ constexpr int kTries = 3;          // of a node behind a given value
 constexpr int kPlansOfLink = 200;  // few links need more; those that do come again
 constexpr double kAlone = 0.2, kFew = 0.2;
 constexpr int kPlansBeforeFew = 12;
+constexpr int kPlansBeforeAsked = 30;
+constexpr double kAsked = 0.5;
 constexpr int64_t kFewElements = 2,
                   kMostElements = 96;  // of the input that a sequence begins with
 
@@ -51,12 +53,29 @@ class Planter {
       Plan plan;
       return planner_.Alone(row, &plan) && place_(plan) >= 0 && Continue(1);
     }
+    if (plans_ >= kPlansBeforeAsked && choices_.Chance(kAsked)) return StartAsAsked();
     bool few = plans_ >= kPlansBeforeFew && choices_.Chance(kFew);
     int rank = few ? 0 : static_cast<int>(choices_.Below(kMaxRank + 1));
     while (few && rank < kMaxRank && !row.TakesRank(rank)) ++rank;
     if (!row.TakesRank(rank)) return false;
     DType dtype = planner_.ChooseType(row.input_types);
     Shape shape = DrawShape(choices_, rank, few ? kFewElements : kMostElements);
+    return Extend(0, builder_.AddInput(choices_, dtype, shape));
+  }
+  // As the second operator would have it, were it alone: the first one makes just that, or reads
+  // values of such extents, which many operators keep.
+  bool StartAsAsked() {
+    Plan asked, plan;
+    bool known = rows_.size() > 1 && rows_[1] && !rows_[1]->constant_first &&
+                 planner_.Alone(*rows_[1], &asked);
+    if (!known || asked.operands[0].constant) return ++plans_ < 0;
+    TypeInfo want = std::move(asked.types[0]);
+    if (options_.link != DType::kUndefined) want.dtype = options_.link;
+    if (planner_.Backward(*rows_[0], want, {}, &plan))
+      return place_(plan) >= 0 && Continue(1);
+    DType dtype = rows_[0]->Takes(want.dtype) ? want.dtype : planner_.ChooseType(rows_[0]->input_types);
+    Shape shape = want.StaticShape();
+    if (!rows_[0]->TakesRank(static_cast<int>(shape.size()))) return false;
     return Extend(0, builder_.AddInput(choices_, dtype, shape));
   }
   // Operators k.. behind an output of the newest node.
@@ -115,10 +134,17 @@ class Planter {
 struct End {
   DTypeSet types = 0;
   uint32_t ranks = 0;
-  Range range;  // of all floats that there can be
+  Range range;   // of all floats that there can be
+  Range always;  // there is always one within it
 };
 
-bool Meet(const Range& a, const Range& b) { return a.lo < b.hi && b.lo < a.hi; }
+// Can what is made be all in the range that is read?
+bool Meet(const End& made, const Range& read) {
+  const Range &m = made.range, &always = made.always;
+  bool kept = always.lo <= read.hi && read.lo <= always.hi &&
+              !(read.nonzero && always.lo == 0 && always.hi == 0);
+  return kept && m.lo < read.hi && read.lo < m.hi;
+}
 
 std::vector<End> Made(const Row& row) {
   const OpSpec& spec = *row.spec;
@@ -127,9 +153,10 @@ std::vector<End> Made(const Row& row) {
                         static_cast<int>(Row::kFollowed)});
   for (int i = 0; i < count; ++i) {
     const Formal& out = spec.OutputAt(i);
-    DTypeSet types = out.types;
+    DTypeSet types = row.made_types[i];
     if (!out.type.empty() && out.type == spec.inputs[0].type) types &= row.input_types;
-    ends.push_back({types, row.made_ranks[i], i == 0 ? Range{spec.out_lo, spec.out_hi} : Range{}});
+    ends.push_back({types, row.made_ranks[i], i == 0 ? Range{spec.out_lo, spec.out_hi} : Range{},
+                    i == 0 ? AlwaysIn(spec) : Range{}});
   }
   return ends;
 }
@@ -189,7 +216,7 @@ Links FeasibleLinks(const GenOptions& options) {
         for (const End& r : read[b]) {
           if (!(m.ranks & r.ranks)) continue;
           DTypeSet types = m.types & r.types;
-          meet |= Meet(m.range, r.range) ? types : types & ~kFloatsBf16;
+          meet |= Meet(m, r.range) ? types : types & ~kFloatsBf16;
         }
       }
       size_t turn = 0;

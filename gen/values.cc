@@ -71,6 +71,23 @@ Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> input
   return {};
 }
 
+Range AlwaysIn(const OpSpec& spec) {
+  struct Always {
+    const char* op;
+    double lo, hi;
+  };
+  constexpr Always kAlways[] = {
+      {"Hardmax", 1, 1},                        // where the largest element is
+      {"MeanVarianceNormalization", -1e30, 0},  // what has mean 0 is not all above
+      {"HannWindow", 0, 0},                     // it begins there
+      {"BlackmanWindow", 0, 0},
+  };
+  for (const Always& a : kAlways) {
+    if (spec.domain.empty() && spec.name == a.op) return {a.lo, a.hi, false};
+  }
+  return {};
+}
+
 Stats Measure(const Tensor& t) {
   Stats s;
   auto over = [&](auto* data) {

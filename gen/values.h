@@ -50,6 +50,9 @@ Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> input
 // Bounds of a tensor's elements.
 Range RangeOf(const Tensor& t);
 
+// Output 0 has an element within it, whatever the inputs.
+Range AlwaysIn(const OpSpec& spec);
+
 // Random elements for a weight of that type, within `range`. `scale`: standard deviation of floats.
 Tensor DrawWeight(Choices& choices, DType dtype, const Shape& shape, const Range& range,
                   double scale);

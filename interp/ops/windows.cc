@@ -142,6 +142,7 @@ OpSpec Window(const char* name) {
       .Rule(WindowRule)
       .Eval(EvalWindow)
       .Draw(DrawWindow)
+      .Gives(0, 1)
       .Example(std::string("graph() -> (y) { n = int64[] {8} y = ") + name + "(n) }");
 }
 
@@ -163,6 +164,7 @@ std::vector<OpSpec> ops_windows() {
           .Rule(MelRule)
           .Eval(EvalMel)
           .Traits(kOnRequest)
+          .Gives(0, 1)
           .Draw(DrawMel)
           .Example(
               "graph() -> (y) { n = int64[] {4} l = int64[] {16} r = int64[] {8192} a = float[] "
