@@ -94,7 +94,9 @@ class Prober {
     if (std::any_of(spec_.inputs.begin(), spec_.inputs.end(), same)) return out.types;
     DTypeSet decided = 0;
     for (const AttrSpec& a : spec_.attrs) {
-      if (a.type == AttrType::kInt && a.domain.ints.size() > 1) decided |= TypesBy(a, i);
+      // Where it may be left out without a default the inputs decide.
+      bool decides = a.type == AttrType::kInt && (a.required || a.otherwise);
+      if (decides && a.domain.ints.size() > 1) decided |= TypesBy(a, i);
     }
     return decided ? decided & out.types : out.types;
   }

@@ -71,9 +71,9 @@ class Planter {
     if (!known || asked.operands[0].constant) return ++plans_ < 0;
     TypeInfo want = std::move(asked.types[0]);
     if (options_.link != DType::kUndefined) want.dtype = options_.link;
-    if (planner_.Backward(*rows_[0], want, {}, &plan))
-      return place_(plan) >= 0 && Continue(1);
-    DType dtype = rows_[0]->Takes(want.dtype) ? want.dtype : planner_.ChooseType(rows_[0]->input_types);
+    if (planner_.Backward(*rows_[0], want, {}, &plan)) return place_(plan) >= 0 && Continue(1);
+    DType dtype =
+        rows_[0]->Takes(want.dtype) ? want.dtype : planner_.ChooseType(rows_[0]->input_types);
     Shape shape = want.StaticShape();
     if (!rows_[0]->TakesRank(static_cast<int>(shape.size()))) return false;
     return Extend(0, builder_.AddInput(choices_, dtype, shape));
@@ -134,17 +134,8 @@ class Planter {
 struct End {
   DTypeSet types = 0;
   uint32_t ranks = 0;
-  Range range;   // of all floats that there can be
-  Range always;  // there is always one within it
+  Range range;  // what floats that are read are kept to
 };
-
-// Can what is made be all in the range that is read?
-bool Meet(const End& made, const Range& read) {
-  const Range &m = made.range, &always = made.always;
-  bool kept = always.lo <= read.hi && read.lo <= always.hi &&
-              !(read.nonzero && always.lo == 0 && always.hi == 0);
-  return kept && m.lo < read.hi && read.lo < m.hi;
-}
 
 std::vector<End> Made(const Row& row) {
   const OpSpec& spec = *row.spec;
@@ -155,8 +146,7 @@ std::vector<End> Made(const Row& row) {
     const Formal& out = spec.OutputAt(i);
     DTypeSet types = row.made_types[i];
     if (!out.type.empty() && out.type == spec.inputs[0].type) types &= row.input_types;
-    ends.push_back({types, row.made_ranks[i], i == 0 ? Range{spec.out_lo, spec.out_hi} : Range{},
-                    i == 0 ? AlwaysIn(spec) : Range{}});
+    ends.push_back({types, row.made_ranks[i], {}});
   }
   return ends;
 }
@@ -172,6 +162,8 @@ std::vector<End> Read(const Row& row) {
     }
     End end{i == 0 ? row.input_types : spec.InputAt(i).types, 0,
             DemandOf(spec, i, DType::kFloat).range};
+    // What one of several operands may be is for the others to decide.
+    if (spec.MinInputs() > 1) end.range = {};
     for (int rank = 0; rank <= kMaxRank; ++rank) {
       for (const std::vector<int8_t>& ranks : row.ranks[rank]) {
         size_t at = std::min<size_t>(static_cast<size_t>(i), ranks.size() - 1);
@@ -212,11 +204,14 @@ Links FeasibleLinks(const GenOptions& options) {
   for (size_t a = 0; a < rows.size(); ++a) {
     for (size_t b = 0; b < rows.size(); ++b) {
       DTypeSet meet = 0;
-      for (const End& m : made[a]) {
+      const bool single = rows[b]->spec->Has(kElementwise);
+      for (size_t i = 0; i < made[a].size(); ++i) {
+        const End& m = made[a][i];
         for (const End& r : read[b]) {
           if (!(m.ranks & r.ranks)) continue;
           DTypeSet types = m.types & r.types;
-          meet |= Meet(m, r.range) ? types : types & ~kFloatsBf16;
+          bool kept = i > 0 || CanBeWithin(*rows[a]->spec, r.range, single);
+          meet |= kept ? types : types & ~kFloatsBf16;
         }
       }
       size_t turn = 0;
@@ -287,17 +282,21 @@ const std::vector<std::pair<std::string, std::string>>& FeasiblePairs() {
 
 void WantLink(GenOptions* options, uint64_t seed, uint64_t index) {
   std::shared_ptr<const Links> links = KnownLinks(*options);
-  uint64_t n = links->all.size(), pairs = links->pairs;
+  const uint64_t n = links->all.size(), pairs = links->pairs, turn = n + pairs;
   if (n == 0) return;
-  uint64_t round = MixSeeds(seed, index / n), i = index % n;
-  i = i < pairs ? Permuted(i, pairs, round) : pairs + Permuted(i - pairs, n - pairs, round);
-  const Link& link = links->all[i];
+  const uint64_t round = MixSeeds(seed, index / turn), i = index % turn;
+  const uint64_t at = i < 2 * pairs ? Permuted(i % pairs, pairs, round)
+                                    : pairs + Permuted(i - 2 * pairs, n - pairs, round);
+  const Link& link = links->all[at];
   options->sequence = {link.from->name, link.to->name};
-  // An operator set that has both: in every other round as they are in the newest one.
-  bool newest = index / n % 2 != 0;
+  // What has found no place in its likeliest type may do so in another one, or where it tells
+  // little.
+  const bool by_name = index >= turn || (i >= pairs && i < 2 * pairs);
+  // An operator set that has both: in every other round, and of what is asked for by name, as they
+  // are in the newest one, which has the most types.
+  const bool newest = (index < turn && by_name) || index / turn % 2 != 0;
   options->oldest = std::max(FirstSet(*link.from, newest), FirstSet(*link.to, newest));
-  // What has found no place in any of its types may do so where it tells little.
-  options->link = index < n ? link.dtype : DType::kUndefined;
+  options->link = by_name ? DType::kUndefined : link.dtype;
   options->plans = kPlansOfLink;
 }
 

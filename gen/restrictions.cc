@@ -10,7 +10,7 @@ struct RowRestriction {
   int last_since;    // of the row; kAny: every version
   DTypeSet without;  // element types of input 0
   int max_outputs;
-  bool support = false;  // runtimes lack it, no more: generated where anything is
+  bool support = false;           // runtimes lack it, no more: generated where anything is
   uint32_t ranks = ~uint32_t{0};  // of input 0 that are left
 };
 constexpr RowRestriction kRows[] = {

@@ -71,7 +71,8 @@ Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> input
   return {};
 }
 
-Range AlwaysIn(const OpSpec& spec) {
+bool CanBeWithin(const OpSpec& spec, const Range& range, bool each) {
+  // Of these output 0 always has an element in [lo, hi].
   struct Always {
     const char* op;
     double lo, hi;
@@ -80,12 +81,16 @@ Range AlwaysIn(const OpSpec& spec) {
       {"Hardmax", 1, 1},                        // where the largest element is
       {"MeanVarianceNormalization", -1e30, 0},  // what has mean 0 is not all above
       {"HannWindow", 0, 0},                     // it begins there
-      {"BlackmanWindow", 0, 0},
+      {"BlackmanWindow", -1e-17, -1e-17},       // so does this, but for rounding
+      {"MelWeightMatrix", 0, 0},                // beside a triangle
+      {"MelWeightMatrix", 1, 1},                // and its top
   };
   for (const Always& a : kAlways) {
-    if (spec.domain.empty() && spec.name == a.op) return {a.lo, a.hi, false};
+    if (!each || !spec.domain.empty() || spec.name != a.op) continue;
+    bool nothing = a.lo > -kAwayFromZero && a.hi < kAwayFromZero;
+    if (a.lo > range.hi || a.hi < range.lo || (range.nonzero && nothing)) return false;
   }
-  return {};
+  return spec.out_lo < range.hi && range.lo < spec.out_hi;
 }
 
 Stats Measure(const Tensor& t) {

@@ -50,8 +50,8 @@ Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> input
 // Bounds of a tensor's elements.
 Range RangeOf(const Tensor& t);
 
-// Output 0 has an element within it, whatever the inputs.
-Range AlwaysIn(const OpSpec& spec);
+// Can elements of output 0 be within `range`, more than one number of it (`each`: all of them)?
+bool CanBeWithin(const OpSpec& spec, const Range& range, bool each);
 
 // Random elements for a weight of that type, within `range`. `scale`: standard deviation of floats.
 Tensor DrawWeight(Choices& choices, DType dtype, const Shape& shape, const Range& range,
