@@ -296,7 +296,7 @@ void KeepDrawable(Prober& prober, bool anything, Row* row) {
     }
   }
   // While there are ranks that were not made before.
-  constexpr int kDrawnForRanks = 64, kDrawnInVain = 16;
+  constexpr int kDrawnForRanks = 64, kDrawnInVain = 8;
   for (int i = 0, vain = 0; i < kDrawnForRanks && vain < kDrawnInVain && !prober.rule_answers();
        ++i) {
     Row::MadeRanks before = prober.made_ranks();
@@ -357,7 +357,8 @@ const Row* RowOf(const OpSpec& spec, bool anything) {
   for (int r = 0; r <= kMaxRank; ++r) {
     if (!row.ranks[r].empty()) row.made_ranks = Either(row.made_ranks, made[r]);
   }
-  for (size_t i = 0; i < row.made_types.size(); ++i) row.made_types[i] = prober.MadeTypes(i);
+  for (size_t i = 0; i < std::min(row.made_types.size(), spec.outputs.size()); ++i)
+    row.made_types[i] = prober.MadeTypes(i);
   if (any) it->second = std::make_unique<Row>(std::move(row));
   return it->second.get();
 }
