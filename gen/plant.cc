@@ -14,8 +14,9 @@
 namespace assay {
 namespace {
 
-constexpr int kTries = 3;          // of a node behind a given value
-constexpr int kPlansOfLink = 200;  // few links need more; those that do come again
+constexpr int kTries = 3;             // of a node behind a given value
+constexpr int kPlansOfLink = 200;     // few links need more; those that do come again
+constexpr int kPlansByName = 10'000;  // then, of pairs in whatever type
 constexpr double kAlone = 0.2, kFew = 0.2;
 constexpr int kPlansBeforeFew = 12;
 constexpr int kPlansBeforeAsked = 30;
@@ -297,7 +298,7 @@ void WantLink(GenOptions* options, uint64_t seed, uint64_t index) {
   const bool newest = (index < turn && by_name) || index / turn % 2 != 0;
   options->oldest = std::max(FirstSet(*link.from, newest), FirstSet(*link.to, newest));
   options->link = by_name ? DType::kUndefined : link.dtype;
-  options->plans = kPlansOfLink;
+  options->plans = by_name && index < turn ? kPlansByName : kPlansOfLink;
 }
 
 bool PlantSequence(Choices& choices, GraphBuilder& builder, Planner& planner,
