@@ -79,11 +79,27 @@ class Prober {
 
   // May input 0 be computed, in what was drawn so far?
   bool computed_first() const { return computed_first_; }
-  // Can the rule be asked without what the draw callback sets?
+  // Does the rule say what is made without what the draw callback sets?
   bool rule_answers() const { return rule_answers_; }
   // What the outputs' ranks may be, by what was found feasible, or drawn where the rule has no
   // answer, since the last call.
   Row::MadeRanks TakeMadeRanks() { return std::exchange(made_ranks_, {}); }
+  const Row::MadeRanks& made_ranks() const { return made_ranks_; }
+
+  // The element types that output `i` can have where attributes decide: each value of a domain
+  // asks the rule.
+  DTypeSet MadeTypes(size_t i) {
+    const Formal& out = spec_.OutputAt(static_cast<int>(i));
+    auto same = [&](const Formal& in) { return !out.type.empty() && in.type == out.type; };
+    if (std::any_of(spec_.inputs.begin(), spec_.inputs.end(), same)) return out.types;
+    DTypeSet decided = 0;
+    for (const AttrSpec& a : spec_.attrs) {
+      // Where it may be left out without a default the inputs decide.
+      bool decides = a.type == AttrType::kInt && (a.required || a.otherwise);
+      if (decides && a.domain.ints.size() > 1) decided |= TypesBy(a, i);
+    }
+    return decided ? decided & out.types : out.types;
+  }
 
   std::vector<std::vector<int8_t>> Vectors(int first) {
     std::vector<std::vector<int8_t>> found;
@@ -137,6 +153,21 @@ class Prober {
     return true;
   }
 
+  // What the values of one attribute make of an output's element type; 0: always the same.
+  DTypeSet TypesBy(const AttrSpec& a, size_t i) {
+    DTypeSet types = 0;
+    node_.attrs.clear();
+    problem_.attributes.clear();
+    for (TypeInfo& in : problem_.inputs) in = {in.dtype, false, {}};
+    for (int64_t value : a.domain.ints) {
+      node_.Set(a.name, value);
+      std::vector<TypeInfo> made;
+      if (CheckRule(problem_, &made) == Truth::kFalse || i >= made.size()) return 0;
+      types |= Bit(made[i].dtype);
+    }
+    node_.attrs.clear();
+    return (types & (types - 1)) != 0 ? types : 0;
+  }
   // Also of the outputs that a node may leave out, where the rule allows them.
   void NoteFeasible() {
     const size_t least = node_.outputs.size();
@@ -144,7 +175,12 @@ class Prober {
     node_.outputs.resize(std::max(least, spec_.outputs.size()), "y");
     bool more = node_.outputs.size() > least && CheckRule(problem_, &types) != Truth::kFalse;
     node_.outputs.resize(least);
-    NoteMade(more ? types : checker_->types());
+    const std::vector<TypeInfo>& made = more ? types : checker_->types();
+    // A shape that is drawn says more than that any rank may be.
+    if (spec_.draw && !made.empty() && !made[0].ranked)
+      rule_answers_ = false;
+    else
+      NoteMade(made);
   }
   void NoteMade(const std::vector<TypeInfo>& types) {
     for (size_t i = 0; i < made_ranks_.size(); ++i) {
@@ -259,9 +295,13 @@ void KeepDrawable(Prober& prober, bool anything, Row* row) {
       if (row->TakesRank(r) && prober.Draws(r, taken[i], anything)) ranks.push_back(r);
     }
   }
-  constexpr int kDrawnForRanks = 8;
-  for (int i = 0; i < kDrawnForRanks && !prober.rule_answers(); ++i) {
+  // While there are ranks that were not made before.
+  constexpr int kDrawnForRanks = 64, kDrawnInVain = 8;
+  for (int i = 0, vain = 0; i < kDrawnForRanks && vain < kDrawnInVain && !prober.rule_answers();
+       ++i) {
+    Row::MadeRanks before = prober.made_ranks();
     for (int r : ranks) prober.Draws(r, taken[0], anything);
+    vain = prober.made_ranks() == before ? vain + 1 : 0;
   }
   auto draws = [&](DType type) {
     return std::any_of(ranks.begin(), ranks.end(),
@@ -299,8 +339,9 @@ const Row* RowOf(const OpSpec& spec, bool anything) {
   bool any = false;
   Prober prober(spec);
   std::array<Row::MadeRanks, kMaxRank + 1> made;  // by the rank of input 0
+  const uint32_t ranks = GeneratedRanks(spec);
   for (int r = 0; r <= kMaxRank; ++r) {
-    row.ranks[r] = prober.Vectors(r);
+    if (ranks >> r & 1) row.ranks[r] = prober.Vectors(r);
     made[r] = prober.TakeMadeRanks();
     any |= !row.ranks[r].empty();
   }
@@ -316,6 +357,8 @@ const Row* RowOf(const OpSpec& spec, bool anything) {
   for (int r = 0; r <= kMaxRank; ++r) {
     if (!row.ranks[r].empty()) row.made_ranks = Either(row.made_ranks, made[r]);
   }
+  for (size_t i = 0; i < std::min(row.made_types.size(), spec.outputs.size()); ++i)
+    row.made_types[i] = prober.MadeTypes(i);
   if (any) it->second = std::make_unique<Row>(std::move(row));
   return it->second.get();
 }

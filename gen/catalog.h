@@ -26,6 +26,7 @@ struct Row {
   static constexpr size_t kFollowed = 4;
   using MadeRanks = std::array<uint32_t, kFollowed>;
   MadeRanks made_ranks{};
+  std::array<DTypeSet, kFollowed> made_types{};
 
   bool Takes(DType dtype) const { return Contains(input_types, dtype); }
   bool TakesRank(int rank) const { return rank >= 0 && rank <= kMaxRank && !ranks[rank].empty(); }

@@ -100,7 +100,11 @@ const Row* Palette::Draw(Choices& choices, const List& list) {
 
 const Row* Palette::Find(const std::string& name) const {
   for (const Row* row : all_.rows) {
-    if (row->spec->name == name) return row;
+    const OpSpec& spec = *row->spec;
+    bool qualified = !spec.domain.empty() && name.size() > spec.domain.size() &&
+                     name.starts_with(spec.domain) && name[spec.domain.size()] == '.' &&
+                     name.substr(spec.domain.size() + 1) == spec.name;
+    if (spec.name == name || qualified) return row;
   }
   return nullptr;
 }

@@ -30,7 +30,8 @@ class Palette {
 
   bool empty() const { return all_.rows.empty(); }
   const List& All() const { return all_; }
-  // The row of that operator; null when there is none.
+  // The row of that operator, by its name alone or behind its domain ("ai.onnx.ml.Scaler"); null
+  // when there is none.
   const Row* Find(const std::string& name) const;
   const List& Readers(DType dtype, int rank) const;
   // Those of them that read another value too.

@@ -14,10 +14,13 @@
 namespace assay {
 namespace {
 
-constexpr int kTries = 3;          // of a node behind a given value
-constexpr int kPlansOfLink = 200;  // few links need more; those that do come again
+constexpr int kTries = 3;             // of a node behind a given value
+constexpr int kPlansOfLink = 200;     // few links need more; those that do come again
+constexpr int kPlansByName = 10'000;  // then, of pairs in whatever type
 constexpr double kAlone = 0.2, kFew = 0.2;
 constexpr int kPlansBeforeFew = 12;
+constexpr int kPlansBeforeAsked = 30;
+constexpr double kAsked = 0.5;
 constexpr int64_t kFewElements = 2,
                   kMostElements = 96;  // of the input that a sequence begins with
 
@@ -51,12 +54,29 @@ class Planter {
       Plan plan;
       return planner_.Alone(row, &plan) && place_(plan) >= 0 && Continue(1);
     }
+    if (plans_ >= kPlansBeforeAsked && choices_.Chance(kAsked)) return StartAsAsked();
     bool few = plans_ >= kPlansBeforeFew && choices_.Chance(kFew);
     int rank = few ? 0 : static_cast<int>(choices_.Below(kMaxRank + 1));
     while (few && rank < kMaxRank && !row.TakesRank(rank)) ++rank;
     if (!row.TakesRank(rank)) return false;
     DType dtype = planner_.ChooseType(row.input_types);
     Shape shape = DrawShape(choices_, rank, few ? kFewElements : kMostElements);
+    return Extend(0, builder_.AddInput(choices_, dtype, shape));
+  }
+  // As the second operator would have it, were it alone: the first one makes just that, or reads
+  // values of such extents, which many operators keep.
+  bool StartAsAsked() {
+    Plan asked, plan;
+    bool known = rows_.size() > 1 && rows_[1] && !rows_[1]->constant_first &&
+                 planner_.Alone(*rows_[1], &asked);
+    if (!known || asked.operands[0].constant) return ++plans_ < 0;
+    TypeInfo want = std::move(asked.types[0]);
+    if (options_.link != DType::kUndefined) want.dtype = options_.link;
+    if (planner_.Backward(*rows_[0], want, {}, &plan)) return place_(plan) >= 0 && Continue(1);
+    DType dtype =
+        rows_[0]->Takes(want.dtype) ? want.dtype : planner_.ChooseType(rows_[0]->input_types);
+    Shape shape = want.StaticShape();
+    if (!rows_[0]->TakesRank(static_cast<int>(shape.size()))) return false;
     return Extend(0, builder_.AddInput(choices_, dtype, shape));
   }
   // Operators k.. behind an output of the newest node.
@@ -115,10 +135,8 @@ class Planter {
 struct End {
   DTypeSet types = 0;
   uint32_t ranks = 0;
-  Range range;  // of all floats that there can be
+  Range range;  // what floats that are read are kept to
 };
-
-bool Meet(const Range& a, const Range& b) { return a.lo < b.hi && b.lo < a.hi; }
 
 std::vector<End> Made(const Row& row) {
   const OpSpec& spec = *row.spec;
@@ -127,9 +145,9 @@ std::vector<End> Made(const Row& row) {
                         static_cast<int>(Row::kFollowed)});
   for (int i = 0; i < count; ++i) {
     const Formal& out = spec.OutputAt(i);
-    DTypeSet types = out.types;
+    DTypeSet types = row.made_types[i];
     if (!out.type.empty() && out.type == spec.inputs[0].type) types &= row.input_types;
-    ends.push_back({types, row.made_ranks[i], i == 0 ? Range{spec.out_lo, spec.out_hi} : Range{}});
+    ends.push_back({types, row.made_ranks[i], {}});
   }
   return ends;
 }
@@ -145,6 +163,8 @@ std::vector<End> Read(const Row& row) {
     }
     End end{i == 0 ? row.input_types : spec.InputAt(i).types, 0,
             DemandOf(spec, i, DType::kFloat).range};
+    // What one of several operands may be is for the others to decide.
+    if (spec.MinInputs() > 1) end.range = {};
     for (int rank = 0; rank <= kMaxRank; ++rank) {
       for (const std::vector<int8_t>& ranks : row.ranks[rank]) {
         size_t at = std::min<size_t>(static_cast<size_t>(i), ranks.size() - 1);
@@ -185,11 +205,14 @@ Links FeasibleLinks(const GenOptions& options) {
   for (size_t a = 0; a < rows.size(); ++a) {
     for (size_t b = 0; b < rows.size(); ++b) {
       DTypeSet meet = 0;
-      for (const End& m : made[a]) {
+      const bool single = rows[b]->spec->Has(kElementwise);
+      for (size_t i = 0; i < made[a].size(); ++i) {
+        const End& m = made[a][i];
         for (const End& r : read[b]) {
           if (!(m.ranks & r.ranks)) continue;
           DTypeSet types = m.types & r.types;
-          meet |= Meet(m.range, r.range) ? types : types & ~kFloatsBf16;
+          bool kept = i > 0 || CanBeWithin(*rows[a]->spec, r.range, single);
+          meet |= kept ? types : types & ~kFloatsBf16;
         }
       }
       size_t turn = 0;
@@ -260,18 +283,22 @@ const std::vector<std::pair<std::string, std::string>>& FeasiblePairs() {
 
 void WantLink(GenOptions* options, uint64_t seed, uint64_t index) {
   std::shared_ptr<const Links> links = KnownLinks(*options);
-  uint64_t n = links->all.size(), pairs = links->pairs;
+  const uint64_t n = links->all.size(), pairs = links->pairs, turn = n + pairs;
   if (n == 0) return;
-  uint64_t round = MixSeeds(seed, index / n), i = index % n;
-  i = i < pairs ? Permuted(i, pairs, round) : pairs + Permuted(i - pairs, n - pairs, round);
-  const Link& link = links->all[i];
+  const uint64_t round = MixSeeds(seed, index / turn), i = index % turn;
+  const uint64_t at = i < 2 * pairs ? Permuted(i % pairs, pairs, round)
+                                    : pairs + Permuted(i - 2 * pairs, n - pairs, round);
+  const Link& link = links->all[at];
   options->sequence = {link.from->name, link.to->name};
-  // An operator set that has both: in every other round as they are in the newest one.
-  bool newest = index / n % 2 != 0;
+  // What has found no place in its likeliest type may do so in another one, or where it tells
+  // little.
+  const bool by_name = index >= turn || (i >= pairs && i < 2 * pairs);
+  // An operator set that has both: in every other round, and of what is asked for by name, as they
+  // are in the newest one, which has the most types.
+  const bool newest = (index < turn && by_name) || index / turn % 2 != 0;
   options->oldest = std::max(FirstSet(*link.from, newest), FirstSet(*link.to, newest));
-  // What has found no place in any of its types may do so where it tells little.
-  options->link = index < n ? link.dtype : DType::kUndefined;
-  options->plans = kPlansOfLink;
+  options->link = by_name ? DType::kUndefined : link.dtype;
+  options->plans = by_name && index < turn ? kPlansByName : kPlansOfLink;
 }
 
 bool PlantSequence(Choices& choices, GraphBuilder& builder, Planner& planner,

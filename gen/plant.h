@@ -38,8 +38,8 @@ Links FeasibleLinks(const GenOptions& options);
 const std::vector<std::pair<std::string, std::string>>& FeasiblePairs();
 
 // Sets `sequence` and `link` to those for model number `index`: all pairs come in turn, in an order
-// that `seed` decides, then their further element types, and then over again. Nothing when there
-// are no links. Thread-safe.
+// that `seed` decides, then once more in whatever type, then their further element types, and then
+// over again. Nothing when there are no links. Thread-safe.
 void WantLink(GenOptions* options, uint64_t seed, uint64_t index);
 
 // Adds nodes rows[0], rows[1], .. behind a fresh graph input (a null row, not the first one, is an

@@ -14,6 +14,13 @@ std::string Joined(const std::vector<std::string>& names, const char* between = 
   return s;
 }
 
+// As corpus/sequences.h writes a sequence: those of other domains with their domain.
+bool KnownInSequence(const std::string& name) {
+  size_t dot = name.rfind('.');
+  return dot == std::string::npos ? KnownOp("", name)
+                                  : KnownOp(name.substr(0, dot), name.substr(dot + 1));
+}
+
 Status CheckNames(const std::vector<std::string>& names) {
   for (const std::string& n : names) {
     if (!KnownOp("", n)) return Usage("unknown operator '" + n + "'");
@@ -50,7 +57,9 @@ Result<GenOptions> OptionsOf(const Recipe& recipe) {
   }
   TRY(CheckNames(recipe.ops));
   TRY(CheckNames(recipe.exclude));
-  TRY(CheckNames(recipe.sequence));
+  for (const std::string& n : recipe.sequence) {
+    if (!KnownInSequence(n)) return Usage("unknown operator '" + n + "'");
+  }
   options.nodes = recipe.nodes;
   if (recipe.opset != 0) options.opset = recipe.opset;
   if (!recipe.ops.empty()) options.ops = recipe.ops;

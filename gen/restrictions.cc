@@ -10,7 +10,8 @@ struct RowRestriction {
   int last_since;    // of the row; kAny: every version
   DTypeSet without;  // element types of input 0
   int max_outputs;
-  bool support = false;  // runtimes lack it, no more: generated where anything is
+  bool support = false;           // runtimes lack it, no more: generated where anything is
+  uint32_t ranks = ~uint32_t{0};  // of input 0 that are left
 };
 constexpr RowRestriction kRows[] = {
     {"Erf", kAny, kInts, kAny},  // runtimes refuse integers
@@ -32,6 +33,7 @@ constexpr RowRestriction kRows[] = {
     {"RMSNormalization", kAny, Bit(DType::kDouble), kAny},
     // ONNX Runtime 1.30 makes its X float, and not its splits.
     {"TreeEnsemble", kAny, Bit(DType::kFloat16), kAny},
+    {"LRN", kAny, 0, kAny, false, 1 << 4},  // runtimes know that of images
     {"Dropout", 11, 0, 1},  // the mask outside training is not specified before opset 12
 };
 
@@ -83,11 +85,6 @@ bool OddZeroPoints(const Node&, std::span<const TypeInfo> inputs) {
   return false;
 }
 
-// Runtimes know LRN of images, with windows that have a middle.
-bool OddLrn(const Node& n, std::span<const TypeInfo> inputs) {
-  return inputs[0].dims.size() != 4 || n.Int("size", 1) % 2 == 0;
-}
-
 // One element has no variance; what is left of it depends on the order of subtraction.
 bool NoVariance(const Node&, std::span<const TypeInfo> inputs) {
   for (size_t i = 2; i < inputs[0].dims.size(); ++i) {
@@ -126,7 +123,8 @@ constexpr NodeRestriction kNodes[] = {
     {"AffineGrid", [](const Node&, auto inputs) { return inputs[0].dims[0].value() == 1; }},
     {"InstanceNormalization", NoVariance},
     {"LayerNormalization", NoVarianceBehind},
-    {"LRN", OddLrn},
+    // Runtimes know windows that have a middle.
+    {"LRN", [](const Node& n, auto) { return n.Int("size", 1) % 2 == 0; }},
     {"MatMulInteger", OddZeroPoints},
     {"ConvInteger", OddZeroPoints},
     // Refused beside an auto_pad, even where they are 0.
@@ -164,6 +162,14 @@ DTypeSet RestrictedTypes(const OpSpec& spec, bool anything) {
     if (spec.name == r.op && spec.since <= r.last_since) without |= r.without;
   }
   return without;
+}
+
+uint32_t GeneratedRanks(const OpSpec& spec) {
+  uint32_t ranks = ~uint32_t{0};
+  for (const RowRestriction& r : kRows) {
+    if (spec.name == r.op && spec.since <= r.last_since) ranks &= r.ranks;
+  }
+  return ranks;
 }
 
 int MaxGeneratedOutputs(const OpSpec& spec) {

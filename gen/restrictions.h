@@ -12,6 +12,8 @@ namespace assay {
 // Element types of input 0 that are not generated for a row. `anything`: those that runtimes merely
 // lack are.
 DTypeSet RestrictedTypes(const OpSpec& spec, bool anything = false);
+// Bit r: rank r of input 0 is generated.
+uint32_t GeneratedRanks(const OpSpec& spec);
 // Outputs that may be asked for.
 int MaxGeneratedOutputs(const OpSpec& spec);
 // Attributes that are left at their default.

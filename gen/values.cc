@@ -71,6 +71,28 @@ Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> input
   return {};
 }
 
+bool CanBeWithin(const OpSpec& spec, const Range& range, bool each) {
+  // Of these output 0 always has an element in [lo, hi].
+  struct Always {
+    const char* op;
+    double lo, hi;
+  };
+  constexpr Always kAlways[] = {
+      {"Hardmax", 1, 1},                        // where the largest element is
+      {"MeanVarianceNormalization", -1e30, 0},  // what has mean 0 is not all above
+      {"HannWindow", 0, 0},                     // it begins there
+      {"BlackmanWindow", -1e-17, -1e-17},       // so does this, but for rounding
+      {"MelWeightMatrix", 0, 0},                // beside a triangle
+      {"MelWeightMatrix", 1, 1},                // and its top
+  };
+  for (const Always& a : kAlways) {
+    if (!each || !spec.domain.empty() || spec.name != a.op) continue;
+    bool nothing = a.lo > -kAwayFromZero && a.hi < kAwayFromZero;
+    if (a.lo > range.hi || a.hi < range.lo || (range.nonzero && nothing)) return false;
+  }
+  return spec.out_lo < range.hi && range.lo < spec.out_hi;
+}
+
 Stats Measure(const Tensor& t) {
   Stats s;
   auto over = [&](auto* data) {

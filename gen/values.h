@@ -50,6 +50,9 @@ Range RangeOf(const OpSpec& spec, const Node& node, std::span<const Range> input
 // Bounds of a tensor's elements.
 Range RangeOf(const Tensor& t);
 
+// Can elements of output 0 be within `range`, more than one number of it (`each`: all of them)?
+bool CanBeWithin(const OpSpec& spec, const Range& range, bool each);
+
 // Random elements for a weight of that type, within `range`. `scale`: standard deviation of floats.
 Tensor DrawWeight(Choices& choices, DType dtype, const Shape& shape, const Range& range,
                   double scale);

@@ -319,11 +319,20 @@ TEST(Gen, AsksForEveryLinkInTurn) {
   options.ops = {"Conv", "Relu", "Cast", "Not", "Gemm"};
   Links links = FeasibleLinks(options);
   std::set<std::pair<std::string, DType>> seen;
-  for (uint64_t i = 0; i < links.all.size(); ++i) {
+  std::set<std::string> by_name;
+  for (uint64_t i = 0; i < links.all.size() + links.pairs; ++i) {
     WantLink(&options, 7, i);
-    seen.insert({options.sequence[0] + ">" + options.sequence[1], options.link});
+    std::string pair = options.sequence[0] + ">" + options.sequence[1];
+    if (options.link == DType::kUndefined)
+      by_name.insert(pair);
+    else
+      seen.insert({pair, options.link});
     if (i + 1 == links.pairs) {
       EXPECT_EQ(seen.size(), links.pairs);
+    }
+    // What the first turn has not placed comes soon again, in any type.
+    if (i + 1 == 2 * links.pairs) {
+      EXPECT_EQ(by_name.size(), links.pairs);
     }
   }
   EXPECT_EQ(seen.size(), links.all.size());
@@ -348,6 +357,69 @@ TEST(Gen, LinksAreThoseOfTypesAndRanks) {
   for (const char* not_there : {"Not>Conv", "Conv>Not", "Flatten>Conv", "Relu>BitShift",
                                 "DynamicQuantizeLinear>Conv", "DynamicQuantizeLinear>Softmax"})
     EXPECT_FALSE(links.count(not_there)) << not_there;
+}
+
+// Bounds, types that an attribute decides, and shapes that are drawn say what can't be.
+TEST(Gen, FeasiblePairsAreThoseThatCanBe) {
+  const auto& pairs = FeasiblePairs();
+  auto feasible = [&](const char* from, const char* to) {
+    return std::binary_search(pairs.begin(), pairs.end(),
+                              std::pair<std::string, std::string>(from, to));
+  };
+  struct Case {
+    const char *from, *to;
+    bool feasible;
+  };
+  const Case cases[] = {
+      {"LogSoftmax", "Log", false},
+      {"LogSoftmax", "Reciprocal", true},
+      {"HannWindow", "Log", false},
+      {"HammingWindow", "Log", true},
+      {"HannWindow", "ReduceLogSum", true},
+      {"Hardmax", "Atanh", false},
+      {"HannWindow", "BitShift", false},
+      {"EyeLike", "BitShift", true},
+      {"MeanVarianceNormalization", "Acosh", false},
+      {"LayerNormalization", "Acosh", true},
+      {"AffineGrid", "GRU", false},
+      {"AffineGrid", "Conv", true},
+      {"Gemm", "LRN", false},
+      {"Reshape", "LRN", true},
+      {"Relu", "AffineGrid", true},
+  };
+  for (const Case& c : cases)
+    EXPECT_EQ(feasible(c.from, c.to), c.feasible) << c.from << ">" << c.to;
+}
+
+// Few values have the shape that the second operator reads; the plan begins with it.
+TEST(Gen, PlantsBehindWhatTheSecondOperatorAsksFor) {
+  GenOptions options = GenOptions::Profile("everything").value();
+  options.opset = kNewestOpset;
+  options.nodes = 2;
+  options.plans = 200;
+  for (const char* first :
+       {"Abs", "MatMul", "Expand", "LSTM", "ReduceMax", "Where", "LabelEncoder"}) {
+    int planted = 0;
+    for (uint64_t seed = 0; seed < 6; ++seed) {
+      options.sequence = {first, "AffineGrid"};
+      planted += MustGenerate(seed, options).planted;
+    }
+    EXPECT_GE(planted, 1) << first;
+  }
+}
+
+// As the list of sequences that coverage writes names operators.
+TEST(Gen, PlantsOperatorsNamedWithTheirDomain) {
+  Recipe recipe;
+  recipe.profile = "everything";
+  recipe.opset = kNewestOpset;
+  recipe.sequence = {"Relu", "ai.onnx.ml.Binarizer", "Neg"};
+  Result<GenOptions> options = OptionsOf(recipe);
+  ASSERT_TRUE(options.ok()) << options.error().ToString();
+  Generated g = Make(recipe, *options).value();
+  EXPECT_TRUE(g.planted);
+  recipe.sequence = {"Relu", "ai.onnx.ml.Nonsense"};
+  EXPECT_EQ(OptionsOf(recipe).error().code, Code::kUsage);
 }
 
 TEST(Profile, KnownNamesAndOthers) {

@@ -77,6 +77,8 @@ bool DrawBlock(Choices& choices, Draft& d, bool (*fits)(const Shape&, int64_t)) 
   for (int64_t b = 2; b <= 4; ++b) {
     if (fits(shape, b)) sizes.push_back(b);
   }
+  // Blocks of one place fit all extents, and change nothing.
+  if (sizes.empty() && d.anything && choices.Chance(0.1)) sizes.push_back(1);
   if (sizes.empty()) return false;
   d.Set("blocksize", choices.Pick(sizes));
   return true;

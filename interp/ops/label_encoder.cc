@@ -133,6 +133,9 @@ bool DrawEncoder(Choices& choices, Draft& d) {
     return true;
   }
   DType value = choices.PickOf<DType>({DType::kString, DType::kInt64, DType::kFloat});
+  constexpr int kFirstWithTensors = 4;
+  if (d.spec->since >= kFirstWithTensors && choices.Chance(0.2))
+    value = choices.PickOf<DType>({DType::kDouble, DType::kInt32, DType::kInt16});
   list("keys", key, keys);
   list("values", value, RandomConstant(choices, value, {n}));
   MaybeSet(choices, d, "default_int64", 0.3);

@@ -99,7 +99,11 @@ bool DrawLinear(Choices& choices, Draft& d) {
   d.SetConstant(4, OneElement(DType::kFloat, b));
   d.SetConstant(5, DrawZeroPoint(choices, d.inputs[3].dtype));
   d.SetConstant(6, OneElement(DType::kFloat, FittingScale(a, b, d.shape(0).back())));
-  d.SetConstant(7, DrawZeroPoint(choices, DrawQuantum(choices)));
+  DType quantum = DrawQuantum(choices);
+  if (Contains(d.spec->OutputAt(0).types, DType::kFloat8E4M3FN) && choices.Chance(0.2))
+    quantum = choices.PickOf<DType>({DType::kFloat8E4M3FN, DType::kFloat8E5M2});
+  const bool whole = !IsSmallFloat(quantum);  // other types have no zero point but 0
+  d.SetConstant(7, whole ? DrawZeroPoint(choices, quantum) : OneElement(quantum, 0));
   return true;
 }
 

@@ -121,8 +121,9 @@ bool DrawMel(Choices& choices, Draft& d) {
   int64_t rate = choices.PickOf<int64_t>({14, 16, 18, 20});
   DType integer = TypeOr(d, 0, DType::kInt64), real = TypeOr(d, 3, DType::kFloat);
   double low = choices.PickOf({0.0, 0.5, 1.0});
-  const double values[] = {static_cast<double>(choices.Between(1, 12)),
-                           static_cast<double>(choices.PickOf<int64_t>({64, 99, 128})),
+  int64_t bins = choices.Between(1, 12), length = choices.PickOf<int64_t>({64, 99, 128});
+  if (bins > 1 && choices.Chance(0.1)) length = 2 * (bins - 1);  // as many places as triangles
+  const double values[] = {static_cast<double>(bins), static_cast<double>(length),
                            static_cast<double>(rate), low,
                            choices.PickOf({3.0, 5.0, 6.5})};
   for (size_t i = 0; i < 5; ++i) {
@@ -142,6 +143,7 @@ OpSpec Window(const char* name) {
       .Rule(WindowRule)
       .Eval(EvalWindow)
       .Draw(DrawWindow)
+      .Gives(0, 1)
       .Example(std::string("graph() -> (y) { n = int64[] {8} y = ") + name + "(n) }");
 }
 
@@ -163,6 +165,7 @@ std::vector<OpSpec> ops_windows() {
           .Rule(MelRule)
           .Eval(EvalMel)
           .Traits(kOnRequest)
+          .Gives(0, 1)
           .Draw(DrawMel)
           .Example(
               "graph() -> (y) { n = int64[] {4} l = int64[] {16} r = int64[] {8192} a = float[] "

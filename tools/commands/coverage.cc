@@ -303,8 +303,9 @@ Runner Setup(CLI::App& app) {
 constexpr char kDetails[] =
     R"(A sequence is a contiguous run of operators along data edges; Constant nodes and initializers are no
 operators, bodies of If, Loop and Scan are entered. 'feasible' counts the operators that `generate --profile
-everything` knows, the pairs of which the first makes what the second reads (element type and rank), and the walks
-over such pairs; `pairs` in the JSON result is how many of these pairs are covered.
+everything` knows, the pairs of which the first makes what the second reads (element type, rank and bounds), and
+the walks over such pairs; `pairs` in the JSON result is how many of these pairs are covered. Nearly all are, within
+minutes, in the sources of `campaign --profile everything --nodes 2 --faults 0 --rewrites 0 --no-repair --out DIR`.
 A case counts by its source, a campaign by the set that it recorded (sequences.txt, up to 5 operators).
 Files that can't be read are named on stderr and lead to exit code 3; the others are counted.)";
 
