@@ -122,7 +122,7 @@ bool DrawMel(Choices& choices, Draft& d) {
   DType integer = TypeOr(d, 0, DType::kInt64), real = TypeOr(d, 3, DType::kFloat);
   double low = choices.PickOf({0.0, 0.5, 1.0});
   int64_t bins = choices.Between(1, 12), length = choices.PickOf<int64_t>({64, 99, 128});
-  if (bins > 1 && choices.Chance(0.1)) length = 2 * (bins - 1);  // as many places as triangles
+  if (bins > 1 && choices.Chance(0.02)) length = 2 * (bins - 1);  // as many places as triangles
   const double values[] = {static_cast<double>(bins), static_cast<double>(length),
                            static_cast<double>(rate), low,
                            choices.PickOf({3.0, 5.0, 6.5})};
