@@ -71,6 +71,13 @@ void MelRule(RuleContext& c) {
 double MelOf(double hertz) { return 2595 * std::log10(1 + hertz / 700); }
 double HertzOf(double mel) { return 700 * (std::pow(10, mel / 2595) - 1); }
 
+// Where triangle i of `bins` begins, as a place of the spectrum of `length` samples.
+double EdgeOf(int64_t i, int64_t bins, int64_t length, int64_t rate, double low, double high) {
+  const double first = MelOf(low), step = (MelOf(high) - first) / static_cast<double>(bins + 2);
+  return std::floor(static_cast<double>(length + 1) *
+                    HertzOf(first + static_cast<double>(i) * step) / static_cast<double>(rate));
+}
+
 Status EvalMel(KernelContext& c) {
   std::vector<double> low = TRY(RealInput(c, 3)), high = TRY(RealInput(c, 4));
   const int64_t length = c.in(1).AsInt(0), rate = c.in(2).AsInt(0);
@@ -78,12 +85,8 @@ Status EvalMel(KernelContext& c) {
   Tensor* y = TRY(c.Out(0));
   const int64_t rows = y->dim(0), bins = y->dim(1);
   for (int64_t i = 0; i < y->size(); ++i) y->Set(i, 0);
-  const double first = MelOf(low[0]),
-               step = (MelOf(high[0]) - first) / static_cast<double>(bins + 2);
-  auto edge = [&](int64_t i) {  // the spectrum's bin where triangle i begins
-    double bin =
-        std::floor(static_cast<double>(length + 1) *
-                   HertzOf(first + static_cast<double>(i) * step) / static_cast<double>(rate));
+  auto edge = [&](int64_t i) {
+    double bin = EdgeOf(i, bins, length, rate, low[0], high[0]);
     return std::isnan(bin) ? int64_t{-1}
                            : static_cast<int64_t>(std::clamp(bin, -1.0, static_cast<double>(rows)));
   };
@@ -117,15 +120,21 @@ bool DrawWindow(Choices& choices, Draft& d) {
 bool DrawMel(Choices& choices, Draft& d) {
   d.attrs.clear();
   MaybeSet(choices, d, "output_datatype");
-  // Slow signals, where a neighbouring rate gives another matrix.
   int64_t rate = choices.PickOf<int64_t>({14, 16, 18, 20});
   DType integer = TypeOr(d, 0, DType::kInt64), real = TypeOr(d, 3, DType::kFloat);
-  double low = choices.PickOf({0.0, 0.5, 1.0});
+  double low = choices.PickOf({0.0, 0.5, 1.0}), high = choices.PickOf({3.0, 5.0, 6.5});
   int64_t bins = choices.Between(1, 12), length = choices.PickOf<int64_t>({64, 99, 128});
   if (bins > 1 && choices.Chance(0.02)) length = 2 * (bins - 1);  // as many places as triangles
+  // Slow signals, where a neighbouring rate gives another matrix.
+  bool counts = false;
+  for (int64_t i = 0; i < bins + 2; ++i) {
+    double edge = EdgeOf(i, bins, length, rate, low, high);
+    for (int64_t other : {rate - 1, rate + 1})
+      counts |= edge != EdgeOf(i, bins, length, other, low, high);
+  }
+  if (!counts) return false;
   const double values[] = {static_cast<double>(bins), static_cast<double>(length),
-                           static_cast<double>(rate), low,
-                           choices.PickOf({3.0, 5.0, 6.5})};
+                           static_cast<double>(rate), low, high};
   for (size_t i = 0; i < 5; ++i) {
     Tensor t = Tensor::Make(i < 3 ? integer : real, {}).value();
     t.Set(0, values[i]);
