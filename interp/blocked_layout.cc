@@ -11,11 +11,20 @@ namespace {
 
 class Writer {
  public:
-  Writer(const Model& model, BlockedSurvey survey)
-      : model_(model), s_(std::move(survey)), names_(model.graph.AllNames()), out_(model) {}
+  Writer(const Model& model, BlockedSurvey& survey)
+      : s_(survey), names_(model.graph.AllNames()), out_(model) {}
   Result<Model> Run();
 
  private:
+  // Of a subgraph of a node of `outer`: it sees what is there.
+  Writer(const Writer& outer, const Graph& graph, BlockedSurvey& survey)
+      : s_(survey), names_(graph.AllNames()), types_(outer.types_) {
+    out_.graph = graph;
+    out_.opsets = outer.out_.opsets;
+    names_.insert(outer.names_.begin(), outer.names_.end());
+  }
+  Status Write();
+  Result<NodePtr> WithPlainBodies(const NodePtr& node);
   Status Emit(const NodePtr& node);
   Status EmitReorderInput(const Node& n);
   void EmitReorderOutput(const Node& n);
@@ -38,8 +47,7 @@ class Writer {
     return it == s_.fixed.end() ? nullptr : it->second;
   }
 
-  const Model& model_;
-  BlockedSurvey s_;
+  BlockedSurvey& s_;
   std::set<std::string> names_;
   Model out_;
   std::map<std::pair<std::string, Shape>, std::string> plain_;  // a filter or bias, cut to a shape
@@ -261,7 +269,8 @@ Status Writer::Emit(const NodePtr& node) {
   if (!IsBlockedOp(n)) {
     // Blocks split off as an axis are still the plain tensor.
     const bool reshaped = n.op == "Reshape" && !n.inputs.empty() && s_.blocked.count(n.inputs[0]);
-    Append(reshaped ? MakeNode("Identity", {n.inputs[0]}, n.outputs, {}, n.name) : node);
+    Append(reshaped ? MakeNode("Identity", {n.inputs[0]}, n.outputs, {}, n.name)
+                    : TRY(WithPlainBodies(node)));
     return {};
   }
   if (IsBlockedOp(n, "ReorderInput")) return EmitReorderInput(n);
@@ -272,19 +281,37 @@ Status Writer::Emit(const NodePtr& node) {
   return {};
 }
 
-Result<Model> Writer::Run() {
-  out_.graph.nodes.clear();
-  for (const Initializer& i : model_.graph.initializers) {
+Result<NodePtr> Writer::WithPlainBodies(const NodePtr& node) {
+  std::shared_ptr<Node> plain;
+  for (size_t i = 0; i < node->attrs.size(); ++i) {
+    auto body = std::get_if<std::shared_ptr<const Graph>>(&node->attrs[i].value);
+    auto survey = body ? s_.bodies.find(body->get()) : s_.bodies.end();
+    if (survey == s_.bodies.end()) continue;
+    Writer inner(*this, **body, *survey->second);
+    TRY(inner.Write());
+    if (!plain) plain = std::make_shared<Node>(*node);
+    plain->attrs[i].value = std::make_shared<const Graph>(std::move(inner.out_.graph));
+    out_.opsets.merge(inner.out_.opsets);
+    names_.merge(inner.names_);
+    replaced_.merge(inner.replaced_);
+  }
+  return plain ? plain : node;
+}
+
+Status Writer::Write() {
+  Graph& g = out_.graph;
+  g.nodes.clear();
+  for (const Initializer& i : g.initializers) {
     if (i.value.defined()) types_[i.name] = TypeInfo::Of(i.value);
   }
-  for (const ValueInfo& v : model_.graph.inputs) {
+  for (const ValueInfo& v : g.inputs) {
+    types_.erase(v.name);
     if (!v.shape) continue;
     std::vector<Dim> dims;
     for (const DimDecl& d : *v.shape) dims.push_back(d.value >= 0 ? Dim(d.value) : Dim::Unknown());
     types_[v.name] = TypeInfo::Of(v.dtype, dims);
   }
   for (const NodePtr& n : s_.order) TRY(Emit(n));
-  Graph& g = out_.graph;
   std::set<std::string> read;
   for (const NodePtr& n : g.nodes) {
     for (const std::string& v : ReadBy(*n)) read.insert(v);
@@ -293,19 +320,23 @@ Result<Model> Writer::Run() {
     return replaced_.count(i.name) && !read.count(i.name) && !g.IsOutput(i.name);
   });
   std::erase_if(g.value_info, [&](const ValueInfo& v) { return s_.blocked.count(v.name) > 0; });
+  return {};
+}
+
+Result<Model> Writer::Run() {
+  TRY(Write());
   return std::move(out_);
 }
 
 }  // namespace
 
 bool HasBlockedLayout(const Model& model) {
-  if (model.Opset(kBlockedDomain) == 0) return false;
-  const auto& nodes = model.graph.nodes;
-  return std::any_of(nodes.begin(), nodes.end(), [](const NodePtr& n) { return IsBlockedOp(*n); });
+  return model.Opset(kBlockedDomain) != 0 && HasBlockedNodes(model.graph);
 }
 
 Result<Model> WithPlainLayout(const Model& model) {
-  return Writer(model, TRY(SurveyBlockedLayout(model))).Run();
+  std::unique_ptr<BlockedSurvey> survey = TRY(SurveyBlockedLayout(model));
+  return Writer(model, *survey).Run();
 }
 
 }  // namespace assay

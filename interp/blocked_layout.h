@@ -14,7 +14,7 @@
 
 namespace assay {
 
-// Are there nodes of com.microsoft.nchwc? (Those in subgraphs are not looked for.)
+// Are there nodes of com.microsoft.nchwc, in subgraphs too?
 bool HasBlockedLayout(const Model& model);
 
 // The model without them. The block is 16 or 8, as the processor was that the model was optimized
@@ -24,8 +24,9 @@ bool HasBlockedLayout(const Model& model);
 // of 16.
 //
 // Errors: Invalid where no block fits or an operand can't be what a node needs; Unsupported where
-// the layout shows: an operator that computes neither element by element nor on whole channels
-// reads a blocked tensor, a filter is computed, ReorderInput gets an unknown number of channels.
+// the layout shows: an operator that computes neither element by element nor on whole channels, or
+// a subgraph, reads a blocked tensor, a filter is computed, ReorderInput gets an unknown number of
+// channels.
 Result<Model> WithPlainLayout(const Model& model);
 
 }  // namespace assay

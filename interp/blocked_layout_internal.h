@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -32,11 +33,16 @@ struct BlockedSurvey {
   std::map<std::string, const Tensor*> fixed;   // initializers that nothing can override
   std::map<std::string, BlockedValue> blocked;  // values in the blocked layout
   std::vector<BlockedGroup> groups;
-  int64_t block = 0;
+  int64_t block = 0;  // the same in all subgraphs
+  // Of the nodes' subgraphs with blocked nodes in them.
+  std::map<const Graph*, std::unique_ptr<BlockedSurvey>> bodies;
 };
 
 // Errors: those of WithPlainLayout, but for ReorderInput's.
-Result<BlockedSurvey> SurveyBlockedLayout(const Model& model);
+Result<std::unique_ptr<BlockedSurvey>> SurveyBlockedLayout(const Model& model);
+
+// In the graph or in subgraphs of its nodes.
+bool HasBlockedNodes(const Graph& graph);
 
 // Place of element [o,i,k] in a filter of shape [O,I,H,W], k a tap of H x W, that lies in blocks of
 // b.

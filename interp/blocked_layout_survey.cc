@@ -26,15 +26,21 @@ struct Convolution {
 
 class Survey {
  public:
-  explicit Survey(const Model& model) : model_(model) {}
-  Result<BlockedSurvey> Run();
+  // `outer`: the initializers that a subgraph may read.
+  Survey(const Model& model, const Graph& graph, std::map<std::string, const Tensor*> outer)
+      : model_(model), graph_(graph) {
+    s_->fixed = std::move(outer);
+  }
+  Result<std::unique_ptr<BlockedSurvey>> Run();
 
  private:
+  Status Look();
+  Status LookAtBodies(const Node& node);
+  Status Settle(int64_t block);
   Status LookAtBlocked(const NodePtr& node);
   Status LookAtConvolution(const NodePtr& node);
   Status LookAtReader(const Node& node);
   bool LookAtReshape(const Node& node);
-  Status Settle();
   bool Fits(int64_t block) const;
   bool Fits(const Convolution& c, int64_t block) const;
   bool PaddingIsZero(const Convolution& c, int64_t block) const;
@@ -47,22 +53,24 @@ class Survey {
     return g;
   }
   BlockedGroup& Group(const std::string& value) {
-    return s_.groups[static_cast<size_t>(Root(s_.blocked.at(value).group))];
+    return s_->groups[static_cast<size_t>(Root(s_->blocked.at(value).group))];
   }
   const BlockedGroup& Group(const std::string& value) const {
-    return s_.groups[static_cast<size_t>(Root(s_.blocked.at(value).group))];
+    return s_->groups[static_cast<size_t>(Root(s_->blocked.at(value).group))];
   }
   BlockedGroup& Make(const std::string& value, bool split = false);
   Status Tie(const std::string& a, const std::string& b);
 
-  bool Blocked(const std::string& value) const { return s_.blocked.count(value) > 0; }
+  bool Blocked(const std::string& value) const { return s_->blocked.count(value) > 0; }
   const Tensor* Fixed(const std::string& value) const {
-    auto it = s_.fixed.find(value);
-    return it == s_.fixed.end() ? nullptr : it->second;
+    auto it = s_->fixed.find(value);
+    return it == s_->fixed.end() ? nullptr : it->second;
   }
 
-  const Model& model_;
-  BlockedSurvey s_;
+  const Model& model_;  // knows the operator sets
+  const Graph& graph_;
+  std::unique_ptr<BlockedSurvey> s_ = std::make_unique<BlockedSurvey>();
+  std::map<const Graph*, Survey> bodies_;
   mutable std::vector<int> parent_;  // of groups; paths get shorter where they are walked
   std::vector<Convolution> convolutions_;
   std::set<int64_t> split_;  // blocks that Reshape nodes name
@@ -75,17 +83,17 @@ class Survey {
 BlockedGroup& Survey::Make(const std::string& value, bool split) {
   const int g = static_cast<int>(parent_.size());
   parent_.push_back(g);
-  s_.groups.emplace_back();
-  s_.blocked[value] = {g, split};
-  return s_.groups.back();
+  s_->groups.emplace_back();
+  s_->blocked[value] = {g, split};
+  return s_->groups.back();
 }
 
 Status Survey::Tie(const std::string& a, const std::string& b) {
-  const int to = Root(s_.blocked.at(a).group), from = Root(s_.blocked.at(b).group);
+  const int to = Root(s_->blocked.at(a).group), from = Root(s_->blocked.at(b).group);
   if (to == from) return {};
   parent_[static_cast<size_t>(std::max(to, from))] = std::min(to, from);
-  BlockedGroup& g = s_.groups[static_cast<size_t>(std::min(to, from))];
-  const BlockedGroup& other = s_.groups[static_cast<size_t>(std::max(to, from))];
+  BlockedGroup& g = s_->groups[static_cast<size_t>(std::min(to, from))];
+  const BlockedGroup& other = s_->groups[static_cast<size_t>(std::max(to, from))];
   if (g.padded != kUnknown && other.padded != kUnknown && g.padded != other.padded) {
     return Invalid("'" + a + "' and '" + b + "' have " + std::to_string(g.padded) + " and " +
                    std::to_string(other.padded) + " channels in the blocked layout");
@@ -118,7 +126,7 @@ Status Survey::LookAtConvolution(const NodePtr& node) {
   if (c.group < 1 || c.group > std::max<int64_t>(1, c.outputs())) {
     return Invalid("group is between 1 and the output channels", label);
   }
-  if (n.HasInput(3) && (!Blocked(n.inputs[3]) || s_.blocked[n.inputs[3]].split)) {
+  if (n.HasInput(3) && (!Blocked(n.inputs[3]) || s_->blocked[n.inputs[3]].split)) {
     return Invalid("Conv adds a tensor that is not in the blocked layout", label);
   }
   Make(n.outputs[0]).padded = c.outputs();
@@ -142,7 +150,7 @@ Status Survey::LookAtBlocked(const NodePtr& node) {
     return Invalid(n.op + " of " + kBlockedDomain + " needs an input and one output", label);
   }
   const bool blocked = Blocked(n.inputs[0]);
-  if (blocked && s_.blocked[n.inputs[0]].split)
+  if (blocked && s_->blocked[n.inputs[0]].split)
     return Invalid(n.op + " of a tensor whose blocks are an axis", label);
   if (IsBlockedOp(n, "Conv")) return LookAtConvolution(node);
   if (IsBlockedOp(n, "ReorderInput")) {
@@ -171,7 +179,7 @@ Status Survey::LookAtBlocked(const NodePtr& node) {
 bool Survey::LookAtReshape(const Node& n) {
   if (n.op != "Reshape" || n.inputs.size() != 2 || !Blocked(n.inputs[0]) || n.outputs.size() != 1)
     return false;
-  const bool was_split = s_.blocked[n.inputs[0]].split;
+  const bool was_split = s_->blocked[n.inputs[0]].split;
   const Tensor* shape = Fixed(n.inputs[1]);
   std::vector<int64_t> to = shape ? shape->AsInts() : std::vector<int64_t>{};
   const bool split = to.size() == 5;
@@ -194,11 +202,11 @@ Status Survey::LookAtReader(const Node& n) {
   if (onnx && LookAtReshape(n)) return {};
   const OpSpec* row = FindOp(n.domain, n.op, model_.Opset(n.domain));
   const bool joins = onnx && n.op == "Concat" && n.Int("axis", 0) == 1;
-  const bool split = s_.blocked[operands[0]].split;
+  const bool split = s_->blocked[operands[0]].split;
   bool fits = row && (row->Has(kElementwise) || (joins && !split)) && n.outputs.size() == 1;
   for (const std::string& v : n.inputs) {
     const Tensor* scalar = joins || v.empty() ? nullptr : Fixed(v);
-    const bool same = Blocked(v) && s_.blocked[v].split == split;
+    const bool same = Blocked(v) && s_->blocked[v].split == split;
     fits = fits && (v.empty() || same || (scalar && scalar->size() == 1));
   }
   if (!fits) {
@@ -258,14 +266,16 @@ bool Survey::Fits(const Convolution& c, int64_t block) const {
 bool Survey::Fits(int64_t block) const {
   if (std::any_of(split_.begin(), split_.end(), [&](int64_t b) { return b != block; }))
     return false;
-  for (size_t i = 0; i < s_.groups.size(); ++i) {
-    const BlockedGroup& g = s_.groups[i];
+  for (size_t i = 0; i < s_->groups.size(); ++i) {
+    const BlockedGroup& g = s_->groups[i];
     if (Root(static_cast<int>(i)) != static_cast<int>(i) || g.real == kUnknown) continue;
     if (g.whole && g.real % block != 0) return false;
     if (g.padded != kUnknown && (g.real > g.padded || g.padded - g.real >= block)) return false;
   }
   return std::all_of(convolutions_.begin(), convolutions_.end(),
-                     [&](const Convolution& c) { return Fits(c, block); });
+                     [&](const Convolution& c) { return Fits(c, block); }) &&
+         std::all_of(bodies_.begin(), bodies_.end(),
+                     [&](const auto& body) { return body.second.Fits(block); });
 }
 
 // How many channels the weights of a convolution use, of its input and of its output.
@@ -277,7 +287,7 @@ void Survey::CountUsed(const Convolution& c) {
     const Shape& shape = c.filter->shape();
     const float* w = c.filter->data<float>();
     const int64_t kernel = shape[2] * shape[3];
-    ForFilter(shape, s_.block, [&](int64_t plain, int64_t place) {
+    ForFilter(shape, s_->block, [&](int64_t plain, int64_t place) {
       if (w[place] == 0) return;
       count.first = plain / kernel / shape[1] + 1;
       count.second = std::max(count.second, plain / kernel % shape[1] + 1);
@@ -300,45 +310,77 @@ void Survey::CountUsed(const Convolution& c) {
 }
 
 // The block, and how many channels are real: as ReorderOutput says; else as many as weights use.
-Status Survey::Settle() {
-  s_.block = Fits(16) ? 16 : Fits(8) ? 8 : 0;
-  if (s_.block == 0) {
-    return Invalid(std::string("the tensors of ") + kBlockedDomain +
-                   " fit no block of 16 or 8 channels");
-  }
+Status Survey::Settle(int64_t block) {
+  s_->block = block;
   for (const Convolution& c : convolutions_) CountUsed(c);
-  for (BlockedGroup& g : s_.groups) {
+  for (BlockedGroup& g : s_->groups) {
     if (g.whole && g.real == kUnknown) g.real = g.padded;
     if (g.real != kUnknown || g.from_input || g.padded == kUnknown) continue;
-    g.real = std::clamp(g.used, std::max<int64_t>(1, g.padded - s_.block + 1),
+    g.real = std::clamp(g.used, std::max<int64_t>(1, g.padded - s_->block + 1),
                         std::max<int64_t>(1, g.padded));
   }
-  for (auto& [name, value] : s_.blocked) {
+  for (auto& [name, value] : s_->blocked) {
     value.group = Root(value.group);
-    const BlockedGroup& g = s_.groups[static_cast<size_t>(value.group)];
+    const BlockedGroup& g = s_->groups[static_cast<size_t>(value.group)];
     if (g.real != kUnknown && g.used > g.real) {
       return Invalid("'" + name + "' has " + std::to_string(g.real) +
                      " channels, and weights for " + std::to_string(g.used));
     }
   }
+  for (auto& [graph, body] : bodies_) {
+    TRY(body.Settle(block));
+    s_->bodies[graph] = std::move(body.s_);
+  }
   return {};
 }
 
-Result<BlockedSurvey> Survey::Run() {
-  s_.order = TRY(Sorted(model_.graph));
-  for (const Initializer& i : model_.graph.initializers) {
-    if (i.value.defined()) s_.fixed[i.name] = &i.value;
+Status Survey::LookAtBodies(const Node& n) {
+  for (const Attribute& a : n.attrs) {
+    auto body = std::get_if<std::shared_ptr<const Graph>>(&a.value);
+    if (!body || !HasBlockedNodes(**body)) continue;
+    auto [at, fresh] = bodies_.try_emplace(body->get(), model_, **body, s_->fixed);
+    if (fresh) TRY(at->second.Look());
   }
-  for (const ValueInfo& v : model_.graph.inputs) s_.fixed.erase(v.name);  // defaults
-  for (const NodePtr& n : s_.order) TRY(IsBlockedOp(*n) ? LookAtBlocked(n) : LookAtReader(*n));
-  for (const ValueInfo& v : model_.graph.outputs) {
+  return {};
+}
+
+Status Survey::Look() {
+  s_->order = TRY(Sorted(graph_));
+  for (const Initializer& i : graph_.initializers) {
+    if (i.value.defined()) s_->fixed[i.name] = &i.value;
+  }
+  for (const ValueInfo& v : graph_.inputs) s_->fixed.erase(v.name);  // defaults
+  for (const NodePtr& n : s_->order) {
+    TRY(IsBlockedOp(*n) ? LookAtBlocked(n) : LookAtReader(*n));
+    TRY(LookAtBodies(*n));
+  }
+  for (const ValueInfo& v : graph_.outputs) {
     if (Blocked(v.name)) return Unsupported("output '" + v.name + "' is in the blocked layout");
   }
-  TRY(Settle());
+  return {};
+}
+
+Result<std::unique_ptr<BlockedSurvey>> Survey::Run() {
+  TRY(Look());
+  const int64_t block = Fits(16) ? 16 : Fits(8) ? 8 : 0;
+  if (block == 0) {
+    return Invalid(std::string("the tensors of ") + kBlockedDomain +
+                   " fit no block of 16 or 8 channels");
+  }
+  TRY(Settle(block));
   return std::move(s_);
 }
 
 }  // namespace
+
+bool HasBlockedNodes(const Graph& graph) {
+  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [](const NodePtr& n) {
+    return IsBlockedOp(*n) || std::any_of(n->attrs.begin(), n->attrs.end(), [](const Attribute& a) {
+             auto body = std::get_if<std::shared_ptr<const Graph>>(&a.value);
+             return body && HasBlockedNodes(**body);
+           });
+  });
+}
 
 int64_t PlaceInBlocks(const Shape& shape, int64_t b, int64_t o, int64_t i, int64_t k) {
   const int64_t inputs = shape[1], kernel = shape[2] * shape[3];
@@ -346,6 +388,8 @@ int64_t PlaceInBlocks(const Shape& shape, int64_t b, int64_t o, int64_t i, int64
   return (((o / b * (inputs / b) + i / b) * kernel + k) * b + i % b) * b + o % b;
 }
 
-Result<BlockedSurvey> SurveyBlockedLayout(const Model& model) { return Survey(model).Run(); }
+Result<std::unique_ptr<BlockedSurvey>> SurveyBlockedLayout(const Model& model) {
+  return Survey(model, model.graph, {}).Run();
+}
 
 }  // namespace assay

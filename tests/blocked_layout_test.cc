@@ -182,6 +182,40 @@ TEST(BlockedLayout, StandsForPlainPools) {
   }
 }
 
+// A body has a layout of its own, reads filters of the graph around it, and has the block that fits
+// all: the channels of `v` tell it.
+TEST(BlockedLayout, StandsInBodiesToo) {
+  const Model source = Parsed(R"(opset 13 graph(float[1,16,5,5] x, bool[] c) -> (y) {
+    w = float[16,16,3,3] random(1)
+    v = float[20,16,1,1] random(2)
+    p = Relu(x)
+    y = If(c) {then_branch=graph() -> (t) { t1 = Conv(p, w) t2 = Relu(t1)
+                                            t3 = MaxPool(t2) {kernel_shape=[1,1]} t = Conv(t3, v) },
+               else_branch=graph() -> (e) { e1 = Conv(p, w) e = Conv(e1, v) }}
+  })");
+  for (int64_t block : {8, 16}) {
+    SCOPED_TRACE(block);
+    ExpectSame(source, Optimized(source, R"(opset 13
+      graph(float[1,16,5,5] x, bool[] c) -> (float[1,20,3,3] y) {
+        w = float[1,1,1,1] {0} v = float[1,1,1,1] {0}
+        p = Relu(x)
+        y = If(c) {
+          then_branch=graph() -> (t) {
+            b = com.microsoft.nchwc::ReorderInput(p)
+            t1 = com.microsoft.nchwc::Conv(b, w) {activation="Relu"}
+            t3 = com.microsoft.nchwc::MaxPool(t1) {kernel_shape=[1,1]}
+            t4 = com.microsoft.nchwc::Conv(t3, v)
+            t = com.microsoft.nchwc::ReorderOutput(t4) {channels=20} },
+          else_branch=graph() -> (e) {
+            b = com.microsoft.nchwc::ReorderInput(p)
+            e1 = com.microsoft.nchwc::Conv(b, w)
+            e2 = com.microsoft.nchwc::Conv(e1, v)
+            e = com.microsoft.nchwc::ReorderOutput(e2) {channels=20} }}
+      })",
+                                 block));
+  }
+}
+
 TEST(BlockedLayout, OlderOperatorSetsSpellItDifferently) {
   const Model source = Parsed(R"(opset 8 graph(float[1,24,3,3] x) -> (float[1,12,6,6] y) {
     w = float[12,24,1,1] random(1)
@@ -310,6 +344,10 @@ TEST(BlockedLayout, WhatItCannotBeIsAnError) {
        Code::kInvalid, "ReorderInput of 20 channels"},
       {"b = com.microsoft.nchwc::ReorderInput(x) y = Softmax(b)", Code::kUnsupported,
        "which is in the blocked layout"},
+      {"b = com.microsoft.nchwc::ReorderInput(x) t = bool[] {1} y = If(t) {then_branch=graph() -> "
+       "(p) { p = com.microsoft.nchwc::ReorderOutput(b) {channels=20} }, else_branch=graph() -> "
+       "(q) { q = Neg(x) }}",
+       Code::kUnsupported, "If of 'b', which is in the blocked layout"},
       {"b = com.microsoft.nchwc::ReorderInput(x) y = Neg(b)", Code::kUnsupported,
        "output 'y' is in the blocked layout"},
       {"b = com.microsoft.nchwc::ReorderInput(x) y = Add(b, x)", Code::kUnsupported,
