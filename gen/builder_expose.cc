@@ -80,7 +80,10 @@ bool GraphBuilder::Noticed(int leaf, int way, const std::vector<int>& order,
       changed.push_back({g.outputs[i], std::move((*r)[i])});
     }
   }
-  *last = changed.back().first;
+  // A list shows only what is taken out of it.
+  for (const auto& [id, value] : changed) {
+    if (!IsList(values_[id].dtype)) *last = id;
+  }
   return false;
 }
 
@@ -94,7 +97,9 @@ void GraphBuilder::ExposeIdle() {
     int id = static_cast<int>(v), last = id;
     if (values_[v].kind == GenValue::Kind::kNode || values_[v].uses == 0 || seen[v]) continue;
     if (Noticed(id, 0, order, seen, &last) || Noticed(id, 1, order, seen, &last)) continue;
-    if (last != id && !IsList(values_[last].dtype)) values_[last].exposed = true;
+    // Where not even its readers have noticed, it takes more.
+    if (last == id && Noticed(id, 2, order, seen, &last)) continue;
+    if (last != id) values_[last].exposed = true;
   }
 }
 

@@ -17,6 +17,7 @@ namespace {
 constexpr int kMaxRankVectors = 48;  // remembered for one rank of input 0
 constexpr int kAttrTries = 6;
 constexpr int64_t kDrawnElements = 256;
+const Dim kAnyExtent(1, 64);
 
 // Probes whether the rule can hold for some extents and attributes at given ranks.
 class Prober {
@@ -35,19 +36,42 @@ class Prober {
   Prober(const Prober&) = delete;  // the checker refers to the problem
 
   bool Feasible(const std::vector<int8_t>& ranks) {
-    for (int i = 0; i < required_; ++i) problem_.inputs[i].dims.assign(ranks[i], Dim(1, 64));
-    for (int i = 0; i < kAttrTries; ++i) {
-      if (DrawRequired(ranks.empty() ? 0 : ranks[0]) &&
-          (assumed_ || checker_->Run() != Truth::kFalse)) {
-        if (assumed_)
-          rule_answers_ = false;
-        else
-          NoteFeasible();
-        return true;
-      }
-      if (!drawn_) break;
+    for (int i = 0; i < required_; ++i) problem_.inputs[i].dims.assign(ranks[i], kAnyExtent);
+    return Feasible(ranks, kAttrTries);
+  }
+  // The same where input `given` has these extents.
+  bool Feasible(const std::vector<int8_t>& ranks, int given, const std::vector<Dim>& extents) {
+    constexpr int kTries = 100;
+    for (int i = 0; i < required_; ++i) problem_.inputs[i].dims.assign(ranks[i], kAnyExtent);
+    problem_.inputs[given].dims = extents;
+    return Feasible(ranks, kTries);
+  }
+  // The outputs of a node without a draw callback, for inputs of these ranks and random attributes;
+  // empty when they are refused.
+  std::vector<TypeInfo> Make(const std::vector<int8_t>& ranks) {
+    for (int i = 0; i < required_; ++i) problem_.inputs[i].dims.assign(ranks[i], kAnyExtent);
+    node_.outputs.resize(spec_.outputs.size(), "y");
+    node_.attrs.clear();
+    problem_.attributes.clear();
+    for (const AttrSpec& a : spec_.attrs) {
+      if (!a.required && choices_.Chance(0.5)) continue;
+      if (a.domain.solve) problem_.attributes[a.name] = UnknownAttribute(a, ranks[0]);
+      std::optional<AttrValue> v;
+      if (!a.domain.solve) v = DrawAttr(choices_, a, ranks[0]);
+      if (v) node_.Set(a.name, *std::move(v));
     }
-    return false;
+    std::vector<TypeInfo> made;
+    CheckRule(problem_, &made);
+    return made;
+  }
+  // The same of one with a draw callback.
+  std::vector<TypeInfo> MakeDrawn(int rank, DType type, bool anything) {
+    Draft d = Bare(type, anything);
+    d.inputs[0] = TypeInfo::Of(type, DrawShape(choices_, rank, kDrawnElements));
+    if (!spec_.draw(choices_, d) || !d.inputs[0].Static()) return {};
+    // What was drawn for an input of these extents goes with others too.
+    if (!d.constants[0]) d.inputs[0].dims.assign(d.inputs[0].dims.size(), kAnyExtent);
+    return MadeOf(d);
   }
 
   // Can the row's draw callback go on from a first input of that type and rank, or, where `rank` is
@@ -56,15 +80,7 @@ class Prober {
   bool Draws(int rank, DType type, bool anything) {
     // Some want a first input of rare extents; what proposes one does so soon.
     const int most = rank == kFree ? 8 : 64;
-    Draft bare;
-    bare.spec = &spec_;
-    bare.opset = spec_.since;
-    for (int k = 0; k < std::max(1, spec_.MinInputs()); ++k)
-      bare.inputs.push_back({TypeOf(k), false, {}});
-    bare.inputs[0].dtype = type;
-    bare.constants.resize(bare.inputs.size());
-    bare.max_elements = kDrawnElements;
-    bare.anything = anything;
+    const Draft bare = Bare(type, anything);
     for (int i = 0; i < most; ++i) {
       Draft d = bare;
       if (rank != kFree)
@@ -130,6 +146,22 @@ class Prober {
   // Input i's element type: formals with the same type name get the same one.
   DType TypeOf(int i) const { return OrdinaryType(spec_.InputAt(i).types); }
 
+  // By the attributes that are required.
+  bool Feasible(const std::vector<int8_t>& ranks, int tries) {
+    for (int i = 0; i < tries; ++i) {
+      if (DrawRequired(ranks.empty() ? 0 : ranks[0]) &&
+          (assumed_ || checker_->Run() != Truth::kFalse)) {
+        if (assumed_)
+          rule_answers_ = false;
+        else
+          NoteFeasible();
+        return true;
+      }
+      if (!drawn_) break;
+    }
+    return false;
+  }
+
   bool DrawRequired(int rank) {
     drawn_ = assumed_ = false;
     node_.attrs.clear();
@@ -188,7 +220,21 @@ class Prober {
       made_ranks_[i] |= known ? 1u << std::min<size_t>(types[i].dims.size(), 31) : kAllRanks;
     }
   }
-  void NoteDrawn(const Draft& d) {
+  Draft Bare(DType type, bool anything) const {
+    Draft d;
+    d.spec = &spec_;
+    d.opset = spec_.since;
+    for (int k = 0; k < std::max(1, spec_.MinInputs()); ++k)
+      d.inputs.push_back({TypeOf(k), false, {}});
+    d.inputs[0].dtype = type;
+    d.constants.resize(d.inputs.size());
+    d.max_elements = kDrawnElements;
+    d.anything = anything;
+    return d;
+  }
+  void NoteDrawn(const Draft& d) { NoteMade(MadeOf(d)); }
+  // What a drawn node makes; nothing where the rule refuses it.
+  std::vector<TypeInfo> MadeOf(const Draft& d) const {
     Node node = BareNode(spec_, d.outputs);
     node.attrs = d.attrs;
     Problem p;
@@ -197,7 +243,8 @@ class Prober {
     p.inputs = d.inputs;
     for (const std::optional<Tensor>& c : d.constants) p.values.push_back(c ? &*c : nullptr);
     std::vector<TypeInfo> types;
-    if (CheckRule(p, &types) != Truth::kFalse) NoteMade(types);
+    CheckRule(p, &types);
+    return types;
   }
 
   static constexpr uint32_t kAllRanks = (1u << (kMaxRank + 1)) - 1;
@@ -363,6 +410,77 @@ const Row* RowOf(const OpSpec& spec, bool anything) {
   return it->second.get();
 }
 }  // namespace
+
+namespace {
+
+constexpr size_t kMaxNarrow = 16;     // kinds of extents remembered for one rank of an output
+constexpr int64_t kMostOfNarrow = 2;  // an extent that is at most this tells something
+
+// The shapes of one rank that were seen.
+struct Seen {
+  bool any = false;  // they may be anything
+  Extents narrow;
+
+  void Note(const std::vector<Dim>& dims) {
+    if (any) return;
+    auto tells = [](const Dim& d) { return d.known() || d.hi() <= kMostOfNarrow; };
+    auto same = [&](const std::vector<Dim>& other) {
+      return std::equal(dims.begin(), dims.end(), other.begin(), other.end(),
+                        [](const Dim& a, const Dim& b) { return Same(a, b); });
+    };
+    if (std::any_of(narrow.begin(), narrow.end(), same)) return;
+    any = std::none_of(dims.begin(), dims.end(), tells) || narrow.size() == kMaxNarrow;
+    if (!any) narrow.push_back(dims);
+  }
+};
+
+}  // namespace
+
+std::array<std::array<Extents, kMaxRank + 1>, Row::kFollowed> MadeExtents(const Row& row,
+                                                                          bool anything) {
+  constexpr int kTries = 64;
+  Prober prober(*row.spec);
+  std::array<std::array<Seen, kMaxRank + 1>, Row::kFollowed> seen;
+  auto note = [&](const std::vector<TypeInfo>& made) {
+    for (size_t i = 0; i < seen.size() && !made.empty(); ++i) {
+      const bool known = i < made.size() && made[i].ranked;
+      if (known && made[i].dims.size() > kMaxRank) continue;
+      if (known) seen[i][made[i].dims.size()].Note(made[i].dims);
+      for (Seen& s : seen[i]) s.any |= !known;
+    }
+  };
+  for (int rank = 0; rank <= kMaxRank; ++rank) {
+    const auto& vectors = row.ranks[static_cast<size_t>(rank)];
+    for (size_t i = 0; i < kTries && !vectors.empty(); ++i) {
+      if (!row.spec->draw) note(prober.Make(vectors[i % vectors.size()]));
+      for (int t = 1; row.spec->draw && t < kDTypeCount; ++t) {
+        if (!row.Takes(static_cast<DType>(t))) continue;
+        note(prober.MakeDrawn(rank, static_cast<DType>(t), anything));
+        break;
+      }
+    }
+  }
+  std::array<std::array<Extents, kMaxRank + 1>, Row::kFollowed> made;
+  for (size_t i = 0; i < made.size(); ++i) {
+    for (size_t r = 0; r < made[i].size(); ++r) {
+      if (!seen[i][r].any) made[i][r] = std::move(seen[i][r].narrow);
+    }
+  }
+  return made;
+}
+
+bool CanRead(const Row& row, int i, const std::vector<Dim>& extents) {
+  Prober prober(*row.spec);
+  bool free = true;  // the rule has no say
+  for (const auto& vectors : row.ranks) {
+    for (const std::vector<int8_t>& ranks : vectors) {
+      if (i >= std::ssize(ranks) || ranks[static_cast<size_t>(i)] != std::ssize(extents)) continue;
+      if (prober.Feasible(ranks, i, extents)) return true;
+      free &= !prober.Feasible(ranks, i, std::vector<Dim>(extents.size(), kAnyExtent));
+    }
+  }
+  return free;
+}
 
 Catalog::Catalog(int opset, bool anything) {
   for (const OpSpec& spec : AllOps()) {

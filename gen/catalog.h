@@ -44,6 +44,15 @@ class Catalog {
   std::vector<Row> rows_;
 };
 
+// What is known of the extents of the shapes of one rank that an output has: nothing (empty), or
+// that they are those of one of these, in which some can be but one or two.
+using Extents = std::vector<std::vector<Dim>>;
+// Of the first outputs, by rank. Found by trying; nothing is kept.
+std::array<std::array<Extents, kMaxRank + 1>, Row::kFollowed> MadeExtents(const Row& row,
+                                                                          bool anything);
+// Could required input `i` of the row have such extents? Says no only where the row's rule does.
+bool CanRead(const Row& row, int i, const std::vector<Dim>& extents);
+
 inline constexpr char kMlDomain[] = "ai.onnx.ml";
 // libonnx 1.12, of opset 17, infers no types in ai.onnx.ml.
 inline constexpr int kFirstMlOpset = 18;

@@ -130,9 +130,12 @@ class Generator {
 
   // ---- choosing an operator and a value ----
 
+  static bool TellsLittle(const OpSpec& spec) {
+    return spec.Has(kReadsShape) || SaysTheSame(spec);
+  }
   static bool Readable(const Row* row, const GenValue& v) {
-    // Somebody else has to read what is asked for its shape alone.
-    if (row && row->spec->Has(kReadsShape) && v.uses == 0) return false;
+    // Somebody else has to read what is asked for its shape, or for what all finite numbers have.
+    if (row && TellsLittle(*row->spec) && v.uses == 0) return false;
     return v.rank() <= kMaxRank && (!row || (row->Takes(v.dtype) && row->TakesRank(v.rank())));
   }
 
@@ -174,7 +177,7 @@ class Generator {
   int ValueFor(const Row& row) {
     int id = PickValue(&row);
     if (id >= 0) return id;
-    if (row.spec->Has(kReadsShape)) return -1;
+    if (TellsLittle(*row.spec)) return -1;
     DType t = planner_.ChooseType(row.input_types);
     Shape shape;
     if (!ShapeFor(row, &shape)) return -1;
@@ -279,6 +282,7 @@ class Generator {
       if (by_value) {
         value = PickValue(nullptr);
         row = value < 0 ? nullptr : PickReader(value);
+        if (row && !Readable(row, builder_.value(value))) row = nullptr;
       } else {
         if (!wanted) wanted = Palette::Draw(choices_, palette_->All()), tries = 0;
         row = wanted;
@@ -351,7 +355,7 @@ class Generator {
     bool room = static_cast<int>(builder_.nodes().size()) < options_.nodes;
     // What a producer makes has to depend on the graph's inputs, and a constant that is read for
     // its shape alone would not count.
-    bool must_vary = i == 0 && (depth > 0 || spec.Has(kReadsShape));
+    bool must_vary = i == 0 && (depth > 0 || TellsLittle(spec));
     bool constant = demand.constant || TypeOnly(spec, i) ||
                     (!must_vary && choices_.Chance(i == 0  ? 0.1
                                                    : mixes ? 0.3

@@ -134,12 +134,14 @@ class Planter {
 // What a row makes or reads at one place.
 struct End {
   DTypeSet types = 0;
-  uint32_t ranks = 0;
-  Range range;  // what floats that are read are kept to
+  uint32_t ranks = 0;                           // bit r: rank r
+  Range range;                                  // what floats that are read are kept to
+  std::array<Extents, kMaxRank + 1> extents{};  // of what is made
 };
 
-std::vector<End> Made(const Row& row) {
+std::vector<End> Made(const Row& row, bool anything) {
   const OpSpec& spec = *row.spec;
+  auto extents = MadeExtents(row, anything);
   std::vector<End> ends;
   int count = std::min({std::max(1, static_cast<int>(spec.outputs.size())), row.max_outputs,
                         static_cast<int>(Row::kFollowed)});
@@ -147,7 +149,7 @@ std::vector<End> Made(const Row& row) {
     const Formal& out = spec.OutputAt(i);
     DTypeSet types = row.made_types[i];
     if (!out.type.empty() && out.type == spec.inputs[0].type) types &= row.input_types;
-    ends.push_back({types, row.made_ranks[i], {}});
+    ends.push_back({types, row.made_ranks[i], {}, std::move(extents[static_cast<size_t>(i)])});
   }
   return ends;
 }
@@ -161,8 +163,10 @@ std::vector<End> Read(const Row& row) {
       ends.push_back({});
       continue;
     }
-    End end{i == 0 ? row.input_types : spec.InputAt(i).types, 0,
-            DemandOf(spec, i, DType::kFloat).range};
+    End end{i == 0 ? row.input_types : spec.InputAt(i).types,
+            0,
+            DemandOf(spec, i, DType::kFloat).range,
+            {}};
     // What one of several operands may be is for the others to decide.
     if (spec.MinInputs() > 1) end.range = {};
     for (int rank = 0; rank <= kMaxRank; ++rank) {
@@ -189,13 +193,26 @@ int OpsetOf(const GenOptions& options) {
 }
 }  // namespace
 
+// Is there a shape that is made and that input `i` of `row` can have?
+bool ShapesMeet(const End& made, const End& read, const Row& row, int i) {
+  for (int rank = 0; rank <= kMaxRank; ++rank) {
+    if (!(made.ranks & read.ranks & 1u << rank)) continue;
+    const Extents& narrow = made.extents[static_cast<size_t>(rank)];
+    if (narrow.empty() || std::any_of(narrow.begin(), narrow.end(), [&](const auto& extents) {
+          return CanRead(row, i, extents);
+        }))
+      return true;
+  }
+  return false;
+}
+
 Links FeasibleLinks(const GenOptions& options) {
   std::shared_ptr<const Palette> palette =
       Palette::Of(OpsetOf(options), options.ops, options.exclude, options.even, options.anything);
   const std::vector<const Row*>& rows = palette->All().rows;
   std::vector<std::vector<End>> made, read;
   for (const Row* row : rows) {
-    made.push_back(Made(*row));
+    made.push_back(Made(*row, options.anything));
     read.push_back(Read(*row));
   }
   std::vector<std::pair<DType, int>> types = options.dtypes;
@@ -208,8 +225,9 @@ Links FeasibleLinks(const GenOptions& options) {
       const bool single = rows[b]->spec->Has(kElementwise);
       for (size_t i = 0; i < made[a].size(); ++i) {
         const End& m = made[a][i];
-        for (const End& r : read[b]) {
-          if (!(m.ranks & r.ranks)) continue;
+        for (size_t j = 0; j < read[b].size(); ++j) {
+          const End& r = read[b][j];
+          if (!(m.types & r.types) || !ShapesMeet(m, r, *rows[b], static_cast<int>(j))) continue;
           DTypeSet types = m.types & r.types;
           bool kept = i > 0 || CanBeWithin(*rows[a]->spec, r.range, single);
           meet |= kept ? types : types & ~kFloatsBf16;

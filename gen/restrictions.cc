@@ -86,12 +86,6 @@ bool OddZeroPoints(const Node&, std::span<const TypeInfo> inputs) {
 }
 
 // One element has no variance; what is left of it depends on the order of subtraction.
-bool NoVariance(const Node&, std::span<const TypeInfo> inputs) {
-  for (size_t i = 2; i < inputs[0].dims.size(); ++i) {
-    if (inputs[0].dims[i].value() > 1) return false;
-  }
-  return true;
-}
 bool NoVarianceBehind(const Node& n, std::span<const TypeInfo> inputs) {
   int64_t rank = static_cast<int64_t>(inputs[0].dims.size()), axis = n.Int("axis", -1);
   for (int64_t i = axis < 0 ? axis + rank : axis; i >= 0 && i < rank; ++i) {
@@ -119,9 +113,6 @@ bool MakesText(const Node&, std::span<const TypeInfo> inputs) {
 constexpr NodeRestriction kNodes[] = {
     {"CastLike", MakesText},
     {"Attention", ShortMask},
-    // ONNX Runtime 1.30 writes it out and fails on some batches of one.
-    {"AffineGrid", [](const Node&, auto inputs) { return inputs[0].dims[0].value() == 1; }},
-    {"InstanceNormalization", NoVariance},
     {"LayerNormalization", NoVarianceBehind},
     // Runtimes know windows that have a middle.
     {"LRN", [](const Node& n, auto) { return n.Int("size", 1) % 2 == 0; }},

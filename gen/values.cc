@@ -28,8 +28,19 @@ Demand DemandOf(const OpSpec& spec, int input, DType dtype) {
   return {{safe.lo, safe.hi, safe.nonzero}, safe.constant};
 }
 
+namespace {
+// Sums of products of two operands.
+bool Contracts(const OpSpec& spec) {
+  for (const char* op : {"Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum"}) {
+    if (spec.name == op) return true;
+  }
+  return false;
+}
+}  // namespace
+
 bool SumsOrMultiplies(const OpSpec& spec) {
-  return spec.accuracy == Accuracy::kReduction ||
+  // What reads more may not look at all of it: losses, recurrences of one step, grids.
+  return (spec.accuracy == Accuracy::kReduction && (spec.MinInputs() <= 1 || Contracts(spec))) ||
          (spec.accuracy == Accuracy::kRounding && spec.Has(kCommutative | kBroadcasts) &&
           !spec.Has(kDiscontinuous));
 }
@@ -306,7 +317,8 @@ Tensor Altered(const Tensor& t, int way) {
   uint64_t state = Mix(static_cast<uint64_t>(way));
   auto moved = [&](double v) {
     state = state * 6364136223846793005ULL + 1442695040888963407ULL;
-    return v + (state >> 63 != 0 ? 1 : -1) * (0.05 + 0.2 * std::fabs(v));
+    const double sign = state >> 63 != 0 ? 1 : -1;
+    return way < 2 ? v + sign * (0.05 + 0.2 * std::fabs(v)) : sign - v;
   };
   if (IsFloat(t.dtype()) && t.element_bytes() == sizeof(double)) {
     double* data = out.mutable_data<double>();
@@ -317,8 +329,10 @@ Tensor Altered(const Tensor& t, int way) {
     double v = t.AsDouble(i);
     if (IsFloat(t.dtype()))
       out.Set(i, moved(v));
+    else if (t.dtype() == DType::kBool)
+      out.Set(i, way < 2 || i % 2 == 0 ? 1 - v : v);
     else
-      out.Set(i, t.dtype() == DType::kBool ? 1 - v : v + (way == 0 ? 1 : -1));
+      out.Set(i, v + (way == 0 ? 1 : way == 1 ? -1 : static_cast<double>(1 + i % 2)));
   }
   return out;
 }

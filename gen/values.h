@@ -78,7 +78,8 @@ bool Agrees(const Sample& s);
 // The same elements, each floating-point one moved by about 1e-5 of its size up or down by a hash
 // of its index.
 Tensor Perturbed(const Tensor& t, uint64_t salt, bool flip);
-// All elements changed, by about a fifth of their size, up or down by `way`; strings get longer.
+// All elements changed: by about a fifth of their size, up or down, in two ways (0 and 1), or (2)
+// to another sign or neighbour; strings get longer.
 Tensor Altered(const Tensor& t, int way);
 // Floats of the same shape without an equal pair.
 bool AllDiffer(const Tensor& a, const Tensor& b);

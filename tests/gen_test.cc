@@ -359,7 +359,8 @@ TEST(Gen, LinksAreThoseOfTypesAndRanks) {
     EXPECT_FALSE(links.count(not_there)) << not_there;
 }
 
-// Bounds, types that an attribute decides, and shapes that are drawn say what can't be.
+// Bounds, types that an attribute decides, shapes that are drawn and extents that are always 1 say
+// what can't be.
 TEST(Gen, FeasiblePairsAreThoseThatCanBe) {
   const auto& pairs = FeasiblePairs();
   auto feasible = [&](const char* from, const char* to) {
@@ -386,6 +387,17 @@ TEST(Gen, FeasiblePairsAreThoseThatCanBe) {
       {"Gemm", "LRN", false},
       {"Reshape", "LRN", true},
       {"Relu", "AffineGrid", true},
+      {"GlobalMaxPool", "AffineGrid", false},
+      {"GlobalMaxPool", "Conv", true},
+      {"GlobalLpPool", "InstanceNormalization", false},
+      {"LpPool", "InstanceNormalization", true},
+      {"GlobalAveragePool", "RotaryEmbedding", false},
+      {"ReduceMean", "RotaryEmbedding", true},
+      {"DFT", "AffineGrid", false},
+      {"LSTM", "AffineGrid", true},
+      {"Unsqueeze", "AffineGrid", false},
+      {"Unsqueeze", "RotaryEmbedding", true},
+      {"NonZero", "Concat", true},
   };
   for (const Case& c : cases)
     EXPECT_EQ(feasible(c.from, c.to), c.feasible) << c.from << ">" << c.to;

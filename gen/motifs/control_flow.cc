@@ -102,6 +102,8 @@ int Loop(Sketch& s, int x) {
   int go_on =
       counts && s.choices().Chance(0.5) ? Sketch::kAbsent : s.Constant(ScalarOf(DType::kBool, 1));
   BodySpec spec = Begin(s, "loop");
+  // What iteration 0 is multiplied by would not count in a single one.
+  spec.captured_constants &= counts && s.value(trips).samples[0].native.AsDouble(0) > 1;
   int iteration = s.Constant(ScalarOf(DType::kInt64, 1)),
       condition = s.Constant(ScalarOf(DType::kBool, 1));
   int state = s.Node("Identity", {x});  // the state, beside x, which the body may capture

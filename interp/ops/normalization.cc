@@ -25,6 +25,8 @@ void InstanceRule(RuleContext& c) {
     c.Require(c.Rank(i) == 1, "scale and B have one element a channel");
     c.Require(c.In(i, 0) == c.In(0, 1), "scale and B have one element a channel");
   }
+  // One element has no variance; what is left of it depends on the order of subtraction.
+  if (c.solving()) c.Require(Product(c.Dims(0), 2) != Dim(1), "one element is not generated");
   c.Out(0, c.dtype(0), c.Dims(0));
 }
 

@@ -20,9 +20,12 @@ void RotaryRule(RuleContext& c) {
   if (!c.Ranked(kX) || c.failed()) return;
   int rank = c.Rank(kX);
   c.Require(rank == 3 || rank == 4, "X has 3 or 4 axes");
-  c.Require(rank != 3 || heads > 0, "with 3 axes num_heads is given");
+  // While solving, the draw callback has yet to set it.
+  const bool unset = c.solving() && heads == 0;
+  c.Require(rank != 3 || heads > 0 || unset, "with 3 axes num_heads is given");
   if (c.failed()) return;
   Dim size = c.In(kX, rank - 1);
+  if (rank == 3 && unset) return c.Require(size > Dim(1), "a head holds a pair");
   if (rank == 3) {
     c.Require(Divides(Dim(heads), size), "the last axis holds whole heads");
     size = FloorDiv(size, Dim(heads));
