@@ -412,7 +412,7 @@ bool Tensor::Identical(const Tensor& o) const {
 }
 
 Tensor Tensor::Outline() const {
-  if (IsList(dtype()) || (dtype() != DType::kString && bytes() <= kSmallBytes)) return *this;
+  if (!rep_ || IsList(dtype()) || (dtype() != DType::kString && bytes() <= kSmallBytes)) return *this;
   Tensor t;
   t.rep_ = Sibling();
   t.rep_->raw = nullptr;
